@@ -1,0 +1,33 @@
+"""Import once, in Airflow's scheduler, what every task would import again.
+
+LocalExecutor forks its workers from the scheduler and a task from its worker, so a module the
+scheduler has is there at once. Measured in infra/decisions/0006-preloaded-tasks.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from daybreak_local.places import SERVICE_MARK
+
+MODULES = (
+    "pandas",
+    "pyarrow.parquet",
+    "psycopg",
+    "xgboost",
+    "pyspark.sql.connect.session",
+    "mlflow",
+    "great_expectations",
+)
+
+
+def preload_for_tasks() -> None:
+    """Import `MODULES` if this process is the scheduler; what fails is left to the task."""
+    if os.environ.get(SERVICE_MARK) != "airflow-scheduler":
+        return
+    for module in MODULES:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            continue

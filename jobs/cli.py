@@ -1,0 +1,323 @@
+"""`daybreak`: the command line. Commands only call; what they print is made in `jobs.display`.
+
+Exit code 0: done. 1: refused or failed. 2: wrong usage. Every reading command takes `--json`.
+Engines and services are imported inside the commands, so that `daybreak --help` is quick.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from jobs import display
+from jobs.errors import DaybreakError, WrongUsage
+
+if TYPE_CHECKING:
+    from jobs.context import Context
+    from jobs.plan import Dates, Plan
+    from jobs.settings import Settings
+
+app = typer.Typer(
+    help="Predictions in your warehouse by daybreak.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+quarantine = typer.Typer(help="Rows that failed a rule.", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine")
+
+UseCaseName = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+OneDate = Annotated[
+    dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Prediction date.")
+]
+From = Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])]
+To = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])]
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit code."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        sys.exit(app(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except DaybreakError as error:
+        if debug:
+            raise
+        display.fail(error)
+        sys.exit(2 if isinstance(error, WrongUsage) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        display.fail(
+            DaybreakError(
+                f"Something unforeseen: {type(error).__name__}: {str(error).splitlines()[:1]}.",
+                "Run the same with --debug for the traceback.",
+            )
+        )
+        sys.exit(1)
+
+
+@app.command()
+def up() -> None:
+    """Start the embedded services, or what of them is down."""
+    from daybreak_local.stack import up as start
+
+    from jobs.settings import default_home
+
+    start(default_home(), say=display.say)
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded services; their state stays."""
+    from daybreak_local.stack import down as stop
+
+    from jobs.settings import default_home
+
+    stop(default_home(), say=display.say)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the services and, for each use case, its champion and last batch."""
+    from jobs import status as overview
+
+    display.show(overview.overview(_settings()), as_json, display.status)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine for what Daybreak needs; exit code 1 if something is missing."""
+    from daybreak_local.doctor import doctor as examine
+
+    from jobs.settings import default_home
+
+    checks = examine(default_home())
+    display.show(checks, as_json, display.checks)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Bring nine months of real flights from landing files to predictions in Postgres."""
+    from jobs.demo import demo as run_demo
+
+    run_demo(say=display.say)
+
+
+@app.command()
+def migrate() -> None:
+    """Create or update the warehouse's schemas, as its owner."""
+    from jobs.prediction.migrations import upgrade
+
+    upgrade(_settings())
+    display.say("The warehouse is up to date.")
+
+
+@app.command()
+def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
+    """Write a reference use case's data as the landing files of some dates."""
+    from jobs.ingest.sample import write
+
+    plan = _plan(use_case)
+    write(plan, _dates(None, first, last), say=display.say)
+
+
+@app.command()
+def check(use_case: UseCaseName, as_json: AsJson = False) -> None:
+    """Read a use-case file and say what is wrong with it, before anything runs."""
+    plan = _plan(use_case)
+    display.show(
+        {"use_case": plan.name, "sources": list(plan.usecase.sources), "problems": []},
+        as_json,
+        lambda found: display.say(f"{found['use_case']}: the use-case file is sound."),
+    )
+
+
+@app.command()
+def run(
+    step: Annotated[str, typer.Argument(metavar="STEP", help="ingest, conform, features, …")],
+    use_case: UseCaseName,
+    date: OneDate = None,
+    first: From = None,
+    last: To = None,
+    layer: Annotated[str | None, typer.Option(help="For gate: silver, features, …")] = None,
+    trials: Annotated[int | None, typer.Option(help="For train: tuning trials.")] = None,
+    refresh: Annotated[str, typer.Option(help="all, or missing: only what is not there.")] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Run one step alone, for a prediction date or a range of them."""
+    from jobs.steps import run as run_step
+
+    options = {"layer": layer, "trials": trials, "refresh": refresh}
+    context = _context(use_case, _dates(date, first, last), options)
+    try:
+        result = run_step(step, context)
+    finally:
+        context.engine.stop()
+    display.show(result, as_json, lambda found: display.say(found.sentence))
+
+
+@app.command()
+def trigger(
+    use_case: UseCaseName,
+    dag: Annotated[str, typer.Argument(metavar="DAG", help="nightly, train or maintain.")],
+    date: OneDate = None,
+    trials: Annotated[int | None, typer.Option(help="For train: tuning trials.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait and show the tasks.")] = True,
+) -> None:
+    """Start a DAG run in Airflow and watch it."""
+    from jobs.runs import trigger as start
+
+    plan = _plan(use_case)
+    if not start(plan, dag, date.date() if date else None, trials, wait, display.say):
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    use_case: UseCaseName,
+    cutoff: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Train on what was known then, and judge."),
+    ] = None,
+    holdout_until: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Judge on the days from the cutoff to this one."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Tuning trials.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest evaluation; with --cutoff, train and judge without promoting."""
+    from jobs import evaluation
+
+    plan = _plan(use_case)
+    if cutoff is None:
+        found = evaluation.newest(plan)
+    else:
+        until = holdout_until.date() if holdout_until else None
+        found = evaluation.what_if(plan, cutoff.date(), until, trials, display.note)
+    display.show(found, as_json, display.evaluation)
+
+
+@app.command()
+def publications(use_case: UseCaseName, as_json: AsJson = False) -> None:
+    """List the batches of a use case, newest first, and which are live."""
+    from jobs.prediction.batches import publications as batches
+
+    plan = _plan(use_case)
+    display.show(batches(plan.settings, plan.name), as_json, display.publications)
+
+
+@app.command()
+def rollback(
+    use_case: UseCaseName,
+    date: OneDate = None,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
+    to_batch: Annotated[int | None, typer.Option(help="A kept batch; else the one before.")] = None,
+) -> None:
+    """Put an earlier batch of a prediction date live again."""
+    from jobs.prediction.batches import rollback as go_back
+
+    if not reason:
+        raise WrongUsage("A rollback needs a reason.", "Add --reason 'why'.")
+    plan = _plan(use_case)
+    display.say(
+        go_back(
+            plan.settings, plan.name, _dates(date, None, None).last, to_batch=to_batch, reason=reason
+        ).sentence
+    )
+
+
+@app.command()
+def lookup(
+    use_case: UseCaseName,
+    key: Annotated[list[str], typer.Argument(help="The key's values, in the declared order.")],
+    as_json: AsJson = False,
+) -> None:
+    """Look one key up: its score, version, batch and age."""
+    from jobs.prediction.lookup import Lookup
+
+    with Lookup(_settings(), use_case) as client:
+        answer = client.get(key)
+    display.show(answer, as_json, display.answer)
+
+
+@quarantine.command("list")
+def quarantine_list(
+    use_case: UseCaseName,
+    date: OneDate = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count quarantined rows by source, date, rule and file, with an example of each."""
+    from jobs.conform.quarantine import summary
+
+    dates = _dates(date, None, None) if date else None
+    context = _context(use_case, dates or _any_date(), {})
+    found = summary(context.engine.session(), context.tables, dates, rule)
+    display.show(found, as_json, display.quarantine)
+
+
+@app.command("warehouse-url")
+def warehouse_url(
+    role: Annotated[str, typer.Option(help="reader, publisher or owner.")] = "reader",
+) -> None:
+    """Print a URL of the warehouse that psql takes. It holds the role's password."""
+    from jobs.prediction.warehouse import url
+
+    if role not in ("reader", "publisher", "owner"):
+        raise WrongUsage(f"There is no role {role!r}.", "Roles: reader, publisher, owner.")
+    typer.echo(url(_settings(), role))  # type: ignore[arg-type]  # checked on the line above
+
+
+def _settings() -> Settings:
+    from jobs.settings import Settings
+
+    return Settings()
+
+
+def _plan(use_case: str) -> Plan:
+    from jobs.plan import Plan
+
+    return Plan.of(use_case, _settings())
+
+
+def _context(use_case: str, dates: Dates, options: dict[str, Any]) -> Context:
+    from jobs.context import Context
+    from jobs.engine import Engine
+
+    plan = _plan(use_case)
+    return Context(plan, dates, Engine(plan.settings), options)
+
+
+def _dates(
+    date: dt.datetime | None, first: dt.datetime | None, last: dt.datetime | None
+) -> Dates:
+    from jobs.plan import Dates
+
+    if date is not None and first is None and last is None:
+        return Dates.one(date.date())
+    if date is None and first is not None and last is not None:
+        return Dates(first.date(), last.date())
+    raise WrongUsage("Which dates?", "Give --date D, or --from D and --to D.")
+
+
+def _any_date() -> Dates:
+    from jobs.plan import Dates
+
+    return Dates.one(dt.date.today())
+
+

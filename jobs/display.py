@@ -1,0 +1,104 @@
+"""What a person sees: lines, tables and errors on a terminal, or JSON for a program."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from jobs.errors import DaybreakError
+
+T = TypeVar("T")
+
+
+def say(line: str) -> None:
+    """Print a line of progress or result."""
+    print(line, flush=True)
+
+
+def note(line: str) -> None:
+    """Print a line of progress where the output itself is for a program."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def fail(error: DaybreakError) -> None:
+    """Print an error's sentence and its remedy."""
+    print(f"{error.sentence}\n{error.remedy}", file=sys.stderr, flush=True)
+
+
+def show(found: T, as_json: bool, draw: Callable[[T], None]) -> None:
+    """Print `found` as JSON, or let `draw` print it for a person."""
+    if as_json:
+        say(json.dumps(plain(found), indent=2, sort_keys=True))
+    else:
+        draw(found)
+
+
+def plain(value: Any) -> Any:
+    """A value made of JSON's own types; dates and moments as ISO 8601 text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat()
+    return str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; numbers are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    body = [list(row) for row in rows]
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(body) and all(isinstance(row[index], (int, float)) for row in body)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        drawn.add_row(*[_cell(cell) for cell in row])
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(drawn)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dt.datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    return str(value)
+
+
+class Stopwatch:
+    """Times the parts of long work and prints each as it ends.
+
+    Attributes:
+        seconds: part -> seconds, in the order the parts ended.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.seconds: dict[str, float] = {}
+
+    def time(self, part: str, work: Callable[[], T]) -> T:
+        """Do `work`, and say how long it took."""
+        started = time.monotonic()
+        self._say(f"▸ {part}")
+        found = work()
+        self.seconds[part] = time.monotonic() - started
+        self._say(f"✓ {part}: {self.seconds[part]:.1f} s")
+        return found

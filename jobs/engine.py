@@ -1,0 +1,136 @@
+"""The Spark session: one setting names where Spark runs, and no step knows which it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlparse
+
+from jobs.errors import Refused, Unavailable
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import RetryPolicy
+
+# Two jars and no more: Spark's own hadoop, log4j and parquet are newer than Delta's resolver
+# would bring (infra/decisions/0001-pinned-environment.md).
+DELTA_JARS = ("delta-spark_4.2_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
+
+SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.sql.sources.partitionOverwriteMode": "static",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+
+
+def static_conf(settings: Settings) -> dict[str, str]:
+    """Configuration that a driver must have from its start, for any kind of engine.
+
+    Raises:
+        Refused: the Delta jars are not in the jars folder.
+    """
+    jars = [settings.jars / jar for jar in DELTA_JARS]
+    missing = [jar.name for jar in jars if not jar.is_file()]
+    if missing:
+        raise Refused(
+            f"{len(missing)} of 2 Delta jars are missing in {settings.jars}: {', '.join(missing)}.",
+            "Run `daybreak up`, which fetches and checks them.",
+        )
+    return {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.jars": ",".join(str(jar) for jar in jars),
+        "spark.driver.memory": settings.spark_memory,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.warehouse.dir": str(Path(settings.lake) / "_warehouse"),
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.dynamicAllocation.enabled": "false",
+        **SESSION,
+    }
+
+
+@dataclass
+class Engine:
+    """Gives Spark sessions; starts them on first use and stops what it started."""
+
+    settings: Settings
+    _started: list[SparkSession] = field(default_factory=list)
+
+    @property
+    def over_connect(self) -> bool:
+        return self.settings.spark.startswith("connect://")
+
+    def session(self) -> SparkSession:
+        """The session a nightly step uses, on the engine that `DAYBREAK_SPARK` names."""
+        if self.over_connect:
+            return self._connect()
+        return self.classic()
+
+    def classic(self) -> SparkSession:
+        """A session with a driver in this process, which `xgboost.spark` needs.
+
+        Over Connect there is no such thing, so a local one on all cores is started beside it.
+        """
+        from pyspark.sql import SparkSession
+
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        master = "local[*]" if self.over_connect else self.settings.spark
+        conf = static_conf(self.settings)
+        if not master.startswith("local"):
+            # Executors on other machines must be able to reach the driver.
+            for bound in ("spark.driver.bindAddress", "spark.driver.host"):
+                conf.pop(bound)
+        if master.startswith("local"):
+            conf["spark.task.cpus"] = "1"
+        builder = SparkSession.builder.appName("daybreak").master(master)
+        for name, value in conf.items():
+            builder = builder.config(name, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        self._started.append(session)
+        return session
+
+    def _connect(self) -> SparkSession:
+        # Over Connect the two classes share a name but not a base.
+        from pyspark.sql.connect.client import DefaultChannelBuilder
+        from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+        address = urlparse(self.settings.spark)
+        # With 127.0.0.1 and a token the client assumes TLS and retries for ever.
+        host = "localhost" if address.hostname == "127.0.0.1" else address.hostname
+        token = self.settings.spark_token
+        secret = f"/;token={token.get_secret_value()}" if token else ""
+        channel = DefaultChannelBuilder(f"sc://{host}:{address.port}{secret}")
+        try:
+            session = ConnectSession.builder.channelBuilder(channel).getOrCreate()
+            session.client.set_retry_policies([_bounded_retries()])
+            for name, value in SESSION.items():
+                session.conf.set(name, value)
+        except Exception as error:
+            raise Unavailable(
+                f"Spark Connect at {host}:{address.port} does not answer.",
+                "Run `daybreak status`, then `daybreak up` to start what is down.",
+            ) from error
+        return session  # type: ignore[return-value]
+
+    def stop(self) -> None:
+        """Stop the classic sessions this engine started; a Connect server stays up."""
+        while self._started:
+            self._started.pop().stop()
+
+
+def _bounded_retries() -> RetryPolicy:
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    return DefaultPolicy(
+        max_retries=4, initial_backoff=200, max_backoff=2000, max_server_retry_delay=2000
+    )

@@ -1,0 +1,127 @@
+"""The ledger: every file ever looked at, and what became of it.
+
+It spares reading a file again. Whether rows are in bronze, bronze itself says.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from jobs.ingest.landing import LandedFile
+from jobs.ingest.reader import Inspected
+from jobs.lake.table import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Outcome = Literal["taken", "duplicate", "refused"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file and what became of it; `reason` is empty if it was taken."""
+
+    inspected: Inspected
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the ledger knows of one source.
+
+    Attributes:
+        settled: name, size and arrival of files that need not be looked at again.
+        refused: content and reason of refused files by name, size and arrival.
+        newest: the content last taken under each name.
+        contents: a name under which each content was taken.
+    """
+
+    settled: frozenset[tuple[str, int, dt.datetime]]
+    refused: dict[tuple[str, int, dt.datetime], tuple[str, str]]
+    newest: dict[str, str]
+    contents: dict[str, str]
+
+    def is_settled(self, file: LandedFile) -> bool:
+        return identity(file) in self.settled
+
+    def is_news(self, entry: Entry) -> bool:
+        """Whether an entry says something that the ledger does not."""
+        known = self.refused.get(identity(entry.inspected.file))
+        return entry.outcome != "refused" or known != (entry.inspected.sha256, entry.reason)
+
+
+def judge(seen: Seen, inspected: list[Inspected]) -> list[Entry]:
+    """Taken, duplicate or refused, each in the light of those before it.
+
+    A file that was put back to older content of its own is taken, as a correction.
+    """
+    newest, contents, entries = dict(seen.newest), dict(seen.contents), []
+    for each in inspected:
+        name, sha = each.file.name, each.sha256
+        twin = contents.get(sha, name)
+        if each.reason:
+            entry = Entry(each, "refused", each.reason)
+        elif newest.get(name) == sha:
+            entry = Entry(each, "duplicate", "was delivered again with the same content")
+        elif twin != name:
+            entry = Entry(each, "duplicate", f"has the same content as {twin}")
+        else:
+            entry = Entry(each, "taken", "")
+            newest[name], contents[sha] = sha, name
+        entries.append(entry)
+    return entries
+
+
+def identity(file: LandedFile) -> tuple[str, int, dt.datetime]:
+    """What tells a file from another without opening it."""
+    return (file.name, file.size, file.arrived_at)
+
+
+def seen(spark: SparkSession, ledger: Table, source: str) -> Seen:
+    """Read the ledger of one source."""
+    if not ledger.exists():
+        return Seen(frozenset(), {}, {}, {})
+    rows = ledger.read(spark).where(f"source = '{source}'").collect()
+    rows.sort(key=lambda row: (row["_arrived_at"], row["seen_at"]))
+    newest, contents, settled, refused = {}, {}, set(), {}
+    for row in rows:
+        key = (row["_file"], row["bytes"], _aware(row["_arrived_at"]))
+        if row["outcome"] == "refused":
+            refused[key] = (row["_sha256"], row["reason"])
+            continue
+        settled.add(key)
+        if row["outcome"] == "taken":
+            newest[row["_file"]] = row["_sha256"]
+            contents.setdefault(row["_sha256"], row["_file"])
+    return Seen(frozenset(settled), refused, newest, contents)
+
+
+def record(
+    spark: SparkSession, ledger: Table, source: str, entries: list[Entry], now: dt.datetime
+) -> None:
+    """Append entries in one commit."""
+    rows = [
+        (
+            source,
+            each.inspected.file.name,
+            each.inspected.sha256,
+            each.inspected.file.size,
+            each.inspected.rows,
+            each.inspected.file.batch_date,
+            each.inspected.file.arrived_at,
+            each.outcome,
+            each.reason,
+            now,
+        )
+        for each in entries
+    ]
+    if rows:
+        ledger.append(spark.createDataFrame(rows, ledger.schema).coalesce(1))
+
+
+def _aware(moment: dt.datetime) -> dt.datetime:
+    # Spark hands timestamps out as naive local times of this process.
+    return moment.astimezone(dt.UTC)

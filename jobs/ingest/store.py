@@ -1,0 +1,271 @@
+"""The landing root: a folder or `s3://bucket/prefix`, through one interface.
+
+Names are paths below the root, with `/`; they are what bronze keeps as `_file`, so that a lake
+says the same wherever its landing root is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, Protocol, cast
+
+from jobs.errors import Refused, Unavailable
+
+ARRIVED = "arrived-at"
+IN_MEMORY = 32 << 20
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stored file: its name below the root, size in bytes, and when it was last written.
+
+    `pattern` is the one it matched; `problem` says why the file must not be opened, if so.
+    """
+
+    name: str
+    pattern: str
+    size: int
+    modified: dt.datetime
+    problem: str = ""
+
+
+class Store(Protocol):
+    """What both kinds of landing root can do."""
+
+    def find(self, patterns: list[str]) -> list[Found]:
+        """The files that match any of some glob patterns, sorted by name."""
+        ...
+
+    def arrivals(self, found: list[Found]) -> list[dt.datetime]:
+        """When each of some files arrived (aware, UTC)."""
+        ...
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """A file's bytes as they are stored; `FileNotFoundError` if it has gone."""
+        ...
+
+    def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
+        """Put a file there whole or not at all, as if it had arrived at `at`.
+
+        False if the very same file was there already.
+        """
+        ...
+
+
+def store(root: str, endpoint: str | None) -> Store:
+    """The landing root at `root`; `endpoint` is that of an S3 store that is not AWS's own."""
+    if root.startswith("s3://"):
+        bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        return Bucket(bucket, prefix.strip("/"), endpoint)
+    return Folder(root)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Landing files in a folder; a file's modification time is its arrival."""
+
+    root: str
+
+    def find(self, patterns: list[str]) -> list[Found]:
+        root = Path(self.root)
+        inside = root.resolve()
+        files = {path: pattern for pattern in patterns for path in root.glob(pattern)}
+        found = (_found(path, files[path], root, inside) for path in sorted(files))
+        return [each for each in found if each is not None]
+
+    def arrivals(self, found: list[Found]) -> list[dt.datetime]:
+        return [each.modified for each in found]
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        with (Path(self.root) / name).open("rb") as stream:
+            yield stream
+
+    def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
+        path = Path(self.root) / name
+        seconds = at.timestamp()
+        if path.is_file() and path.stat().st_mtime == seconds and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        unfinished.write_bytes(content)
+        os.utime(unfinished, (seconds, seconds))
+        unfinished.replace(path)
+        return True
+
+
+def _found(path: Path, pattern: str, root: Path, inside: Path) -> Found | None:
+    try:
+        if not path.is_file():
+            return None
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    outside = not path.resolve().is_relative_to(inside)
+    return Found(
+        path.relative_to(root).as_posix(),
+        pattern,
+        stat.st_size,
+        # Spark keeps microseconds: without cutting here, a file would never equal its entry.
+        EPOCH + dt.timedelta(microseconds=stat.st_mtime_ns // 1000),
+        "is a link to a place outside the landing folder" if outside else "",
+    )
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Landing files in an S3 bucket; metadata `arrived-at` is the arrival, else the last write."""
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+
+    def find(self, patterns: list[str]) -> list[Found]:
+        fixed = {pattern: re.split(r"[*?]", pattern, maxsplit=1)[0] for pattern in patterns}
+        regexes = {pattern: re.compile(_regex(pattern)) for pattern in patterns}
+
+        def match(name: str) -> str | None:
+            near = (each for each in patterns if name.startswith(fixed[each]))
+            return next((each for each in near if regexes[each].fullmatch(name)), None)
+
+        found = []
+        with _reachable(self):
+            pages = self._client().get_paginator("list_objects_v2")
+            for page in pages.paginate(
+                Bucket=self.bucket, Prefix=self._key(os.path.commonprefix(list(fixed.values())))
+            ):
+                for each in page.get("Contents", []):
+                    name = each["Key"].removeprefix(self._key(""))
+                    if pattern := match(name):
+                        at = each["LastModified"].astimezone(dt.UTC)
+                        found.append(Found(name, pattern, each["Size"], at, _leaves(name)))
+        return sorted(found, key=lambda each: each.name)
+
+    def arrivals(self, found: list[Found]) -> list[dt.datetime]:
+        client = self._client()
+
+        def arrival(each: Found) -> dt.datetime:
+            head = client.head_object(Bucket=self.bucket, Key=self._key(each.name))
+            written = head["Metadata"].get(ARRIVED)
+            if written is None:
+                return each.modified
+            return _moment(written, each.name)
+
+        with _reachable(self), ThreadPoolExecutor(16) as pool:
+            return list(pool.map(arrival, found))
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        with SpooledTemporaryFile(IN_MEMORY) as copy:
+            with _reachable(self):
+                self._fetch(name, cast(BinaryIO, copy))
+            copy.seek(0)
+            yield cast(BinaryIO, copy)
+
+    def _fetch(self, name: str, copy: BinaryIO) -> None:
+        client = self._client()
+        try:
+            answer = client.get_object(
+                Bucket=self.bucket, Key=self._key(name), ChecksumMode="ENABLED"
+            )
+        except client.exceptions.NoSuchKey as error:
+            raise FileNotFoundError(name) from error
+        md5 = hashlib.md5(usedforsecurity=False)
+        for chunk in answer["Body"].iter_chunks(1 << 20):
+            md5.update(chunk)
+            copy.write(chunk)
+        etag = answer["ETag"].strip('"')
+        if _is_md5(answer, etag) and md5.hexdigest() != etag:
+            raise Unavailable(
+                f"s3://{self.bucket}/{self._key(name)} came with other bytes than it is stored "
+                f"with: MD5 {md5.hexdigest()} instead of {etag}.",
+                "Try again; if it stays, the store is damaged: deliver the file again.",
+            )
+
+    def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
+        client, key = self._client(), self._key(name)
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        arrived = at.astimezone(dt.UTC).isoformat()
+        with _reachable(self):
+            try:
+                head = client.head_object(Bucket=self.bucket, Key=key)
+                if head["ETag"].strip('"') == md5 and head["Metadata"].get(ARRIVED) == arrived:
+                    return False
+            except client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                    raise
+            client.put_object(
+                Bucket=self.bucket, Key=key, Body=content, Metadata={ARRIVED: arrived}
+            )
+        return True
+
+    def _key(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        retries = Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=5)
+        return boto3.client("s3", endpoint_url=self.endpoint, config=retries)
+
+
+@contextmanager
+def _reachable(bucket: Bucket) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    where = f"s3://{bucket.bucket}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
+    try:
+        yield
+    except BotoCoreError as error:
+        raise Unavailable(
+            f"The landing store {where} cannot be read: {error}.",
+            "Check the address and the network; the next attempt may succeed.",
+        ) from error
+    except ClientError as error:
+        raise Refused(
+            f"The landing store {where} refused: {error}.",
+            "Check that the bucket exists and that the credentials may read it.",
+        ) from error
+
+
+def _is_md5(answer: dict[str, Any], etag: str) -> bool:
+    # Multipart uploads and KMS encryption give an ETag that is not the content's MD5.
+    plain = "aws:kms" not in answer.get("ServerSideEncryption", "")
+    return plain and re.fullmatch(r"[0-9a-f]{32}", etag) is not None
+
+
+def _moment(written: str, name: str) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(written)
+    except ValueError:
+        found = dt.datetime.min
+    if found.tzinfo is None:
+        raise Refused(
+            f"{name} says that it arrived at {written!r}, which is not an ISO 8601 time with a "
+            "zone.",
+            f"Mend the metadata {ARRIVED!r} of the object, or take it away.",
+        )
+    return found.astimezone(dt.UTC)
+
+
+def _leaves(name: str) -> str:
+    climbs = any(part in ("", ".", "..") for part in name.split("/"))
+    return "has a name that leads out of its folder" if climbs else ""
+
+
+def _regex(pattern: str) -> str:
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    tokens = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    return "".join(parts.get(token, re.escape(token)) for token in tokens)

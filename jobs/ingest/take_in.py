@@ -1,0 +1,107 @@
+"""Take the files of a source into bronze, each exactly once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.ingest import ledger, reader
+from jobs.ingest.landing import landed, landing_store
+from jobs.ingest.ledger import Entry
+from jobs.ingest.records import Limits
+from jobs.lake.table import Table
+from jobs.lake.tables import Tables
+from jobs.plan import Dates
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What taking in a source's files did.
+
+    Attributes:
+        source: which source.
+        files: how many files were taken.
+        rows: how many rows they hold, malformed records included.
+        repeated: a sentence for each file whose content was taken before.
+        refused: a sentence for each file that cannot be taken in; also what was refused earlier
+            and is still there.
+    """
+
+    source: str
+    files: int
+    rows: int
+    repeated: tuple[str, ...]
+    refused: tuple[str, ...]
+
+    @property
+    def duplicates(self) -> int:
+        return len(self.repeated)
+
+
+def take_in(
+    spark: SparkSession,
+    tables: Tables,
+    source: str,
+    dates: Dates | None,
+    limits: Limits | None = None,
+) -> Taken:
+    """Append the rows of the files that have landed and were not taken in before.
+
+    Bronze gets all rows in one commit, then the ledger its entries in another. A file refused
+    does not stop the others, and is looked at again the next time. A file whose content changed
+    under its name is taken in again, as a correction that arrived when it was written.
+
+    Args:
+        dates: file dates of a daily source; None takes all files of a snapshot.
+
+    Raises:
+        Refused, Unavailable: the landing root cannot be listed or read at all.
+    """
+    plan, bronze, bound = tables.plan, tables.bronze(source), limits or Limits()
+    spec, store = plan.usecase.sources[source], landing_store(plan)
+    seen = ledger.seen(spark, tables.ledger(), source)
+    fresh = [file for file in landed(plan, source, dates) if not seen.is_settled(file)]
+    inspected = reader.inspect(spark, store, spec, fresh, bound) if fresh else []
+    inspected.sort(key=lambda each: (each.file.arrived_at, each.file.name))
+    entries = ledger.judge(seen, inspected)
+    taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
+    lacking = _not_in_bronze(spark, bronze, taken)
+    if lacking:
+        bronze.append(reader.read(spark, store, spec, lacking, bronze.schema, bound))
+    news = [entry for entry in entries if seen.is_news(entry)]
+    ledger.record(spark, tables.ledger(), source, news, dt.datetime.now(dt.UTC))
+    return Taken(
+        source,
+        len(taken),
+        sum(each.rows for each in taken),
+        _sentences(entries, "duplicate"),
+        _sentences(entries, "refused"),
+    )
+
+
+def _not_in_bronze(
+    spark: SparkSession, bronze: Table, taken: list[reader.Inspected]
+) -> list[reader.Inspected]:
+    """The files whose rows a killed run has not left in bronze already."""
+    if not taken or not bronze.exists():
+        return taken
+    there = bronze.read(spark).where(bronze.of_dates(sorted({each.file.batch_date for each in taken})))
+    rows = there.select("_file", "_sha256", "_arrived_at").distinct().collect()
+    names = {(row["_file"], row["_sha256"], row["_arrived_at"].astimezone(dt.UTC)) for row in rows}
+    return [
+        each
+        for each in taken
+        if (each.file.name, each.sha256, each.file.arrived_at) not in names
+    ]
+
+
+def _sentences(entries: list[Entry], outcome: str) -> tuple[str, ...]:
+    return tuple(
+        f"{entry.inspected.file.name} {entry.reason}."
+        for entry in entries
+        if entry.outcome == outcome
+    )

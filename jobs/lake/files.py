@@ -1,0 +1,61 @@
+"""Small files and folders of the lake, through one file system interface."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyarrow import fs
+
+
+def _resolve(path: str) -> tuple[fs.FileSystem, str]:
+    if "://" in path:
+        found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(path)
+        return found
+    return fs.LocalFileSystem(), path
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder at `path`."""
+    system, inner = _resolve(path)
+    return bool(system.get_file_info(inner).type != fs.FileType.NotFound)
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder and all in it; nothing happens if it is not there."""
+    system, inner = _resolve(path)
+    if system.get_file_info(inner).type == fs.FileType.Directory:
+        system.delete_dir(inner)
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """The JSON object in a file, or None if there is no such file."""
+    system, inner = _resolve(path)
+    if system.get_file_info(inner).type != fs.FileType.File:
+        return None
+    with system.open_input_stream(inner) as stream:
+        found: dict[str, Any] = json.loads(stream.read())
+    return found
+
+
+def write_json(path: str, value: dict[str, Any]) -> None:
+    """Write a JSON object so that a reader sees the old file or the whole new one."""
+    system, inner = _resolve(path)
+    system.create_dir(inner.rsplit("/", 1)[0], recursive=True)
+    with system.open_output_stream(inner + ".new") as stream:
+        stream.write(json.dumps(value, sort_keys=True, default=str).encode())
+    system.move(inner + ".new", inner)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file; nothing happens if it is not there."""
+    system, inner = _resolve(path)
+    if system.get_file_info(inner).type == fs.FileType.File:
+        system.delete_file(inner)
+
+
+def list_folder(path: str) -> list[str]:
+    """The paths directly in a folder, sorted; none if it is not there."""
+    system, inner = _resolve(path)
+    found = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
+    return sorted(str(info.path) for info in found)

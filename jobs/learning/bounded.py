@@ -1,0 +1,50 @@
+"""A bound on how long a Spark job may take."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jobs.errors import Unavailable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@contextmanager
+def within(seconds: float, spark: SparkSession, what: str) -> Iterator[None]:
+    """Cancel the Spark jobs started inside after `seconds`; needs a classic session.
+
+    Raises:
+        Unavailable: a job failed or took too long; the cause is chained.
+    """
+    context = spark.sparkContext
+    group = uuid.uuid4().hex
+    late = threading.Event()
+
+    def cancel() -> None:
+        late.set()
+        context.cancelJobGroup(group)
+
+    timer = threading.Timer(seconds, cancel)
+    timer.daemon = True
+    context.setJobGroup(group, what, interruptOnCancel=True)
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        why = f"did not end within {seconds:.0f} seconds" if late.is_set() else "lost a worker"
+        raise Unavailable(
+            f"{what} {why}: {_first_line(error)}",
+            "Look at the Spark executors' logs and memory, then train again.",
+        ) from error
+    finally:
+        timer.cancel()
+        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]

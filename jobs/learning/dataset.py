@@ -1,0 +1,101 @@
+"""Training sets: features joined with the labels that were known at a moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.errors import Refused
+from jobs.lake.table import Table
+from jobs.lake.tables import Tables
+from jobs.plan import Dates, Split
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The Delta versions a training read, by which its rows can be read again."""
+
+    features: int
+    labels: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model may learn from: `train` fits, `validation` stops, calibrates and chooses."""
+
+    train: DataFrame
+    validation: DataFrame
+
+    @classmethod
+    def of(cls, frame: DataFrame, split: Split) -> Parts:
+        """Cut a frame by its prediction dates; the holdout's rows are in neither part."""
+        return cls(frame.where(_within(split.train)), frame.where(_within(split.validation)))
+
+
+def versions(tables: Tables, spark: SparkSession) -> Versions:
+    """The newest versions of features and labels.
+
+    Raises:
+        Refused: one of the two tables was never written.
+    """
+    return Versions(_version(tables.features(), spark), _version(tables.labels(), spark))
+
+
+def labelled(
+    tables: Tables,
+    spark: SparkSession,
+    dates: Dates,
+    known_at: dt.datetime,
+    read: Versions | None = None,
+) -> DataFrame:
+    """Features of `dates` with the labels known and final at `known_at`, one row per entity.
+
+    Columns: the entity's key, `prediction_date`, the features, `label`. A moment later than a
+    training's cutoff is right only for a holdout that lies after that cutoff.
+    """
+    read = read or versions(tables, spark)
+    labels = tables.labels().read(spark, version=read.labels)
+    features = tables.features().read(spark, version=read.features)
+    known = labels.where(_within(dates)).where(_known(known_at)).where(F.col("label").isNotNull())
+    names = [*tables.plan.usecase.entity.key, "prediction_date"]
+    return (
+        features.where(_within(dates))
+        .drop("_cutoff_at")
+        .join(known.select(*names, "label"), on=names, how="inner")
+    )
+
+
+def content_hash(frame: DataFrame) -> str:
+    """A SHA-256 of a frame's rows that does not depend on their order."""
+    row = F.xxhash64(*sorted(frame.columns))
+    total = F.sum(row.cast("decimal(38,0)"))
+    found = frame.agg(F.count("*"), total, F.bit_xor(row)).collect()[0]
+    return hashlib.sha256("|".join(str(value) for value in found).encode()).hexdigest()
+
+
+def _version(table: Table, spark: SparkSession) -> int:
+    found = table.version(spark)
+    if found is None:
+        raise Refused(
+            f"{table.name} has never been written: there is nothing to learn from.",
+            "Run the nights before the cutoff first.",
+        )
+    return found
+
+
+def _within(dates: Dates) -> Column:
+    return F.col("prediction_date").between(F.lit(dates.first), F.lit(dates.last))
+
+
+def _known(moment: dt.datetime) -> Column:
+    at = F.lit(moment)
+    superseded = F.col("_superseded_at")
+    current = superseded.isNull() | (superseded >= at)
+    return (F.col("_arrived_at") < at) & current & (F.col("matured_at") <= at)

@@ -1,0 +1,112 @@
+"""Bootstrap intervals, plain and paired.
+
+Rows of one date share their weather and their staff, so whole prediction dates are drawn (the
+cluster bootstrap; Field and Welsh, JRSS B 69(3), 2007). With fewer than ten dates that would say
+little, and rows are drawn instead. All scores are weighed by the same draws, which makes the
+difference of two models a paired comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.learning.metrics import METRICS
+from jobs.learning.tally import Counter
+
+Array = NDArray[np.float64]
+
+RESAMPLES = 1000
+FEWEST_DATES = 10
+# Weights held in memory at a time.
+CELLS = 4_000_000
+# An interval that more resamples than this share cannot be computed for is not given.
+UNDEFINED = 0.05
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval; None where it has no meaning, and `reason` says why."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """The draws of one bootstrap over fixed rows.
+
+    Attributes:
+        groups: each row's group, 0 to n - 1: its date, or the row itself.
+        n: number of groups.
+        seed: of the draws.
+        by: `dates` or `rows`, what is drawn.
+    """
+
+    groups: NDArray[np.int64]
+    n: int
+    seed: int
+    by: str
+
+    @classmethod
+    def of(cls, dates: NDArray[np.datetime64], seed: int) -> Resamples:
+        """Draw dates if there are at least ten different ones, else rows."""
+        distinct, place = np.unique(dates, return_inverse=True)
+        if len(distinct) >= FEWEST_DATES:
+            return cls(place.astype(np.int64), len(distinct), seed, "dates")
+        return cls(np.arange(len(dates), dtype=np.int64), len(dates), seed, "rows")
+
+    def weights(self, width: int) -> Iterator[Array]:
+        """How often each group is drawn, in chunks of shape (resamples, n).
+
+        The chunks are cut so that `width` numbers for each resample fit in memory.
+        """
+        rng = np.random.default_rng(self.seed)
+        step = max(1, CELLS // max(1, width, self.n))
+        chances = np.full(self.n, 1 / self.n)
+        for start in range(0, RESAMPLES, step):
+            size = min(step, RESAMPLES - start)
+            yield rng.multinomial(self.n, chances, size=size).astype(np.float64)
+
+    def distributions(
+        self,
+        metrics: tuple[str, ...],
+        labels: Array,
+        scores: Array,
+        threshold: float,
+        rows: NDArray[np.bool_] | None = None,
+    ) -> dict[str, Array]:
+        """Each metric under all draws, shape (1 + resamples,); the first is of the rows as given.
+
+        `rows` narrows to a slice without changing the draws.
+        """
+        chosen = slice(None) if rows is None else rows
+        counter = Counter.of(labels[chosen], scores[chosen], self.groups[chosen], self.n)
+        found: dict[str, list[Array]] = {name: [] for name in metrics}
+        for weights in (np.ones((1, self.n)), *self.weights(len(counter.scores))):
+            tallied = counter.tally(weights)
+            for name, values in found.items():
+                values.append(METRICS[name].values(tallied, threshold))
+        return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def estimate(distribution: Array, confidence: float) -> Estimate:
+    """The first value and the central percentile interval of the others."""
+    value, draws = distribution[0], distribution[1:]
+    if np.isnan(value):
+        return Estimate(None, reason="its rows do not hold both classes")
+    if np.isnan(draws).mean() > UNDEFINED:
+        return Estimate(float(value), reason="too few rows of one class for an interval")
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    return Estimate(float(value), float(low), float(high))
+
+
+def gain(metric: str, of: Array, over: Array, confidence: float) -> Estimate:
+    """The paired gain of one distribution over another; positive is better."""
+    return estimate(METRICS[metric].sign * (of - over), confidence)

@@ -1,0 +1,145 @@
+"""A fitted model as a folder of plain files: `model.json`, `MLmodel`, and a booster if it has one.
+
+`model.json` names the SHA-256 of every other file, and the registry names that of `model.json`,
+so nothing is parsed that was not checked. There is no pickle in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from jobs.errors import Refused
+from jobs.learning.calibrate import Calibration
+from jobs.learning.candidates.candidate import Candidate
+from jobs.learning.candidates.kinds import restored
+
+INDEX = "model.json"
+DESCRIPTION = "MLmodel"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A candidate with its calibration and threshold: from feature columns to probabilities.
+
+    Attributes:
+        use_case: whose model it is.
+        cutoff: date of the training cutoff, ISO.
+        numeric, categorical: the feature columns it was trained with.
+        threshold: calibrated score from which a row counts as yes.
+        reference: what training data and scores looked like (`reference.describe`).
+    """
+
+    use_case: str
+    cutoff: str
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    candidate: Candidate
+    calibration: Calibration
+    threshold: float
+    reference: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return (*self.numeric, *self.categorical)
+
+    def score(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
+        """Calibrated probabilities of yes, one a row."""
+        return self.calibration.apply(self.candidate.raw(batch))
+
+    def files(self) -> dict[str, bytes]:
+        """File name and content; the same model always gives the same bytes."""
+        beside = {**self.candidate.files(), DESCRIPTION: self._description()}
+        index = {
+            "format": FORMAT,
+            "use_case": self.use_case,
+            "cutoff": self.cutoff,
+            "numeric": self.numeric,
+            "categorical": self.categorical,
+            "kind": self.candidate.kind,
+            "candidate": self.candidate.parameters(),
+            "calibration": self.calibration.to_json(),
+            "threshold": self.threshold,
+            "reference": self.reference,
+            "files": {name: sha256(content) for name, content in beside.items()},
+        }
+        return {INDEX: json.dumps(index, indent=1, sort_keys=True).encode(), **beside}
+
+    def _description(self) -> bytes:
+        """MLflow's own description, with the signature that its pages show."""
+        from mlflow.models import Model as Description
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
+
+        columns = [ColSpec(DataType.double, n, required=False) for n in self.numeric]
+        columns += [ColSpec(DataType.string, n, required=False) for n in self.categorical]
+        flavors: dict[str, Any] = {"daybreak": {"data": INDEX, "kind": self.candidate.kind}}
+        flavors |= {
+            "xgboost": {"data": name, "model_class": "xgboost.core.Booster", "model_format": "ubj"}
+            for name in self.candidate.files()
+        }
+        described = Description(
+            utc_time_created=self.cutoff,
+            model_uuid=None,
+            flavors=flavors,
+            signature=ModelSignature(Schema(columns), Schema([ColSpec(DataType.double, "score")])),
+        )
+        text: str = described.to_yaml()
+        return text.encode()
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def opened(files: Mapping[str, bytes], digest: str, name: str) -> Model:
+    """The model in `files`, once every one of them was found unchanged.
+
+    Args:
+        files: file name and content.
+        digest: the SHA-256 of `model.json` as it was registered.
+        name: what to call the model in a refusal.
+
+    Raises:
+        Refused: a file is missing or was changed; nothing of it was loaded.
+    """
+    index = json.loads(_checked(files, INDEX, digest, name))
+    if index["format"] != FORMAT:
+        raise Refused(
+            f"{name} was written in format {index['format']}, and this version reads {FORMAT}.",
+            f"Train anew: `daybreak trigger {index['use_case']} train`.",
+        )
+    beside = {
+        file: _checked(files, file, wanted, name) for file, wanted in index["files"].items()
+    }
+    return Model(
+        use_case=index["use_case"],
+        cutoff=index["cutoff"],
+        numeric=tuple(index["numeric"]),
+        categorical=tuple(index["categorical"]),
+        candidate=restored(index["kind"], index["candidate"], beside),
+        calibration=Calibration.from_json(index["calibration"]),
+        threshold=index["threshold"],
+        reference=index["reference"],
+    )
+
+
+def _checked(files: Mapping[str, bytes], file: str, wanted: str, name: str) -> bytes:
+    remedy = "Roll back to the version before it, or train anew: `daybreak trigger USE_CASE train`."
+    if file not in files:
+        raise Refused(f"{name} lacks its file {file}; nothing was loaded.", remedy)
+    if sha256(files[file]) != wanted:
+        raise Refused(
+            f"{name}: the file {file} was changed after it was registered; nothing was loaded.",
+            remedy,
+        )
+    return files[file]

@@ -1,0 +1,81 @@
+"""What the training data and the scores looked like: what a night is compared with for drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+
+from jobs.usecase import Features
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Rows that the distributions are taken from; chosen by their keys' hash, so always the same.
+SAMPLE_ROWS = 100_000
+QUANTILES = np.arange(0.1, 0.95, 0.1)
+
+
+def sample(train: DataFrame, key: tuple[str, ...], rows: int, columns: tuple[str, ...]) -> pa.Table:
+    """Some 100 000 of a frame's `rows` rows, the same ones every time."""
+    every = -(-rows // SAMPLE_ROWS)
+    chosen = train.where(F.pmod(F.xxhash64(*key), F.lit(every)) == 0)
+    found: pa.Table = chosen.select(*columns).toArrow()
+    return found
+
+
+def describe(rows: pa.Table, scores: NDArray[np.float64], spec: Features) -> dict[str, Any]:
+    """Distributions of each feature and of the scores.
+
+    Numbers: `edges` between bins at the deciles (equal ones once), `shares` of the bins among the
+    values there are (`numpy.searchsorted(edges, value, side="right")` is a value's bin), and
+    `missing`, a share of all rows. Categories: `values` with their shares among the values there
+    are, `other`, the share of the rarer ones, and `missing`.
+    """
+    numeric = {name: numbers(_floats(rows[name])) for name in spec.numeric}
+    categorical = {name: _categories(rows[name], spec.max_categories) for name in spec.categorical}
+    return {"numeric": numeric, "categorical": categorical, "score": numbers(scores)}
+
+
+def numbers(values: NDArray[np.float64]) -> dict[str, Any]:
+    """The distribution of numbers; NaN and infinity count as missing."""
+    there = values[np.isfinite(values)]
+    if not len(there):
+        return {"edges": [], "shares": [1.0], "missing": 1.0}
+    edges = np.unique(np.quantile(there, QUANTILES))
+    counts = np.bincount(np.searchsorted(edges, there, side="right"), minlength=len(edges) + 1)
+    return {
+        "edges": edges.tolist(),
+        "shares": (counts / len(there)).tolist(),
+        "missing": 1 - len(there) / len(values),
+    }
+
+
+def _categories(column: pa.ChunkedArray, most: int) -> dict[str, Any]:
+    counted = pc.value_counts(column.combine_chunks().drop_null()).to_pylist()
+    ranked = sorted(((-row["counts"], row["values"]) for row in counted))
+    there = sum(-count for count, _ in ranked)
+    shares = {value: -count / there for count, value in ranked[:most]}
+    return {
+        "values": shares,
+        "other": sum(-count for count, _ in ranked[most:]) / there if there else 0.0,
+        "missing": 1 - there / len(column) if len(column) else 1.0,
+    }
+
+
+def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    return found
+
+
+def bin_shares(values: NDArray[np.float64], reference: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The shares of other values in a reference's bins, to compare with its `shares`."""
+    there = values[np.isfinite(values)]
+    edges = np.array(reference["edges"])
+    counts = np.bincount(np.searchsorted(edges, there, side="right"), minlength=len(edges) + 1)
+    return counts / max(1, len(there))

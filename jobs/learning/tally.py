@@ -1,0 +1,72 @@
+"""How many yes and no there are at each distinct score: all that a metric of scores needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Weighted counts, one row for each resample.
+
+    Attributes:
+        scores: distinct scores, ascending, shape (scores,).
+        yes, no: weights of the rows with and without the label, shape (resamples, scores).
+    """
+
+    scores: Array
+    yes: Array
+    no: Array
+
+    @property
+    def both(self) -> Array:
+        return self.yes + self.no
+
+    @property
+    def total(self) -> Array:
+        """Weight of all rows, shape (resamples,)."""
+        return self.both.sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Tallies one set of scores under any weights of its groups of rows.
+
+    Built once and then cheap for each resample: rows are summed by group and score first.
+    """
+
+    scores: Array
+    yes: sparse.csr_array
+    no: sparse.csr_array
+
+    @classmethod
+    def of(cls, labels: Array, scores: Array, groups: NDArray[np.int64], n: int) -> Counter:
+        """Prepare rows of `n` groups; `groups` is each row's group from 0 to n - 1."""
+        distinct, place = np.unique(scores, return_inverse=True)
+        shape = (n, len(distinct))
+        parts = [
+            sparse.csr_array((weight, (groups, place)), shape=shape)
+            for weight in (labels, 1.0 - labels)
+        ]
+        return cls(distinct, parts[0], parts[1])
+
+    def tally(self, weights: Array) -> Tally:
+        """The tally under weights of shape (resamples, groups)."""
+        return Tally(self.scores, weights @ self.yes, weights @ self.no)
+
+
+def tally(labels: Array, scores: Array, weights: Array | None = None) -> Tally:
+    """The tally of plain rows: labels 0 or 1, scores, and optional weights of shape (rows,)."""
+    distinct, place = np.unique(scores, return_inverse=True)
+    weight = np.ones(len(scores)) if weights is None else weights
+    yes, no = (
+        np.bincount(place, weight * part, minlength=len(distinct))[None, :]
+        for part in (labels, 1.0 - labels)
+    )
+    return Tally(distinct, yes, no)

@@ -1,0 +1,125 @@
+"""A use case resolved against the settings: paths, moments and date ranges, worked out once.
+
+Rules of time live here and nowhere else. Dates are local to the use case; moments are aware
+UTC datetimes. A day of 23 or 25 hours is one date.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jobs.errors import WrongUsage
+from jobs.settings import Settings
+from jobs.usecase import UseCase, load
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A closed range of local dates, first to last."""
+
+    first: dt.date
+    last: dt.date
+
+    def __post_init__(self) -> None:
+        if self.first > self.last:
+            raise WrongUsage(
+                f"The date range {self.first} to {self.last} ends before it begins.",
+                "Swap the two dates.",
+            )
+
+    def __iter__(self) -> Iterator[dt.date]:
+        for offset in range((self.last - self.first).days + 1):
+            yield self.first + dt.timedelta(days=offset)
+
+    def __len__(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}_{self.last}"
+
+    @classmethod
+    def one(cls, date: dt.date) -> Dates:
+        return cls(date, date)
+
+    def shifted(self, *, first: int = 0, last: int = 0) -> Dates:
+        """The range with its ends moved by whole days (negative is earlier)."""
+        return Dates(self.first + dt.timedelta(days=first), self.last + dt.timedelta(days=last))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three parts of a training set, as ranges of prediction dates."""
+
+    train: Dates
+    validation: Dates
+    holdout: Dates
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One use case with everything resolved that its steps need."""
+
+    usecase: UseCase
+    settings: Settings
+
+    @classmethod
+    def of(cls, name: str, settings: Settings) -> Plan:
+        """Read the use case `name` and resolve it; raises `Refused` if it is wrong."""
+        return cls(load(settings.usecases / name), settings)
+
+    @property
+    def name(self) -> str:
+        return self.usecase.name
+
+    def moment(self, date: dt.date, time: dt.time) -> dt.datetime:
+        """A local date and time as an aware UTC datetime."""
+        return dt.datetime.combine(date, time, self.usecase.zone).astimezone(dt.UTC)
+
+    def cutoff(self, date: dt.date) -> dt.datetime:
+        """The moment before which a fact must have arrived to be used for prediction date `date`.
+
+        The same moment is a training's cutoff when a model is trained on that date.
+        """
+        return self.moment(date, self.usecase.cutoff)
+
+    def last_mature(self, cutoff_date: dt.date) -> dt.date:
+        """The newest prediction date whose labels are final at the cutoff of `cutoff_date`.
+
+        A label of date D is final `maturity` days after D has ended, at local midnight.
+        """
+        return cutoff_date - dt.timedelta(days=1 + self.usecase.label.maturity)
+
+    def split(self, cutoff_date: dt.date, holdout_until: dt.date | None = None) -> Split:
+        """Train, validation and holdout for a training with cutoff `cutoff_date`.
+
+        Normally the holdout is the last `split.holdout` mature days before the cutoff. With
+        `holdout_until` the holdout runs from the cutoff to that date instead, and validation
+        moves up to the last mature day: how a model trained then would have done afterwards.
+
+        Raises:
+            WrongUsage: there are no dates left to train on.
+        """
+        rules = self.usecase.split
+        last = self.last_mature(cutoff_date)
+        if holdout_until is not None:
+            holdout = Dates(cutoff_date, holdout_until)
+        else:
+            holdout = Dates(last - dt.timedelta(days=rules.holdout - 1), last)
+            last = holdout.first - dt.timedelta(days=1)
+        validation = Dates(last - dt.timedelta(days=rules.validation - 1), last)
+        train_last = validation.first - dt.timedelta(days=1)
+        if train_last < self.usecase.schedule.start:
+            raise WrongUsage(
+                f"A training of {self.name} with cutoff {cutoff_date} has no days left before "
+                f"{validation.first}: the use case starts on {self.usecase.schedule.start}.",
+                "Choose a later cutoff, or shorten split.validation or split.holdout.",
+            )
+        return Split(Dates(self.usecase.schedule.start, train_last), validation, holdout)
+
+    def batch_dates(self, source: str, dates: Dates, *, late: bool = True) -> Dates:
+        """The file dates of a daily source that the nights of `dates` take in."""
+        arrives = self.usecase.sources[source].arrives
+        back = arrives.lag + (arrives.late if late else 0)
+        return dates.shifted(first=-back, last=-arrives.lag)

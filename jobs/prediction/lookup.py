@@ -1,0 +1,255 @@
+"""Look up one prediction: a prepared statement, and a cache that is never stale for long.
+
+An answer that was cached is given only while its batch was live at a check that began at most
+`max_staleness` seconds ago (one second unless told otherwise). So for that long at most after a
+publication or a rollback an answer of the batch before may be given, and never after.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+
+from jobs.errors import Refused, WrongUsage
+from jobs.prediction.published_table import PublishedTable, published_as
+from jobs.prediction.warehouse import Connection, connect, explained, translated
+from jobs.settings import Settings
+
+Key = Mapping[str, Any] | Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a key; an unknown key is an answer too, with `found` False.
+
+    `score` is the probability of yes, `columns` what is published beside it. `batch_id`,
+    `model_version` and `published_at` are of the batch that was asked, and None if no batch is
+    live for the date.
+    """
+
+    found: bool
+    key: Mapping[str, Any]
+    prediction_date: dt.date | None
+    score: float | None = None
+    prediction: bool | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    model_version: int | None = None
+    batch_id: int | None = None
+    published_at: dt.datetime | None = None
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Seconds since the batch was published."""
+        if self.published_at is None:
+            return None
+        return (dt.datetime.now(dt.UTC) - self.published_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    date: dt.date | None
+    batch_id: int | None
+    model_version: int | None
+    published_at: dt.datetime | None
+    checked_at: float
+
+
+class Lookup:
+    """A client for one use case, as daybreak_reader. Threads may share it; use `with` to close it.
+
+    Args:
+        max_staleness: seconds for which the live batch is not asked for again.
+        cached: most answers kept, and most dates whose live batch is remembered.
+
+    Raises:
+        Refused: the use case was never published.
+        Unavailable: the warehouse does not answer.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        use_case: str,
+        *,
+        max_staleness: float = 1.0,
+        cached: int = 100_000,
+    ) -> None:
+        self._settings = settings
+        self._max_staleness = max_staleness
+        self._cached = cached
+        self._lock = threading.RLock()
+        self._answers: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
+        self._live: OrderedDict[dt.date | None, _Live] = OrderedDict()
+        self._statements: OrderedDict[int, bytes] = OrderedDict()
+        self._connection = self._connect()
+        with translated(f"opening a lookup of {use_case}"):
+            table = published_as(self._connection, use_case)
+        if table is None:
+            self._connection.close()
+            raise Refused(
+                f"Use case {use_case!r} was never published.",
+                "Publish it first: `daybreak run publish`.",
+            )
+        self._table = table
+        self._names = tuple(column.name for column in table.key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def table(self) -> PublishedTable:
+        """The key columns and what is published, as the catalog says."""
+        return self._table
+
+    def get(self, key: Key, date: dt.date | None = None) -> Answer:
+        """The prediction for `key` on `date`, or on the newest live date.
+
+        The key is a mapping by column, or the values in the key's order. Where a key column is
+        the prediction date it may be left out of a mapping; where it is given, it is the date.
+
+        Raises:
+            WrongUsage: the key lacks a column, has another one, or a value of another type.
+            Unavailable: the warehouse does not answer.
+        """
+        values, date = self._understood(key, date)
+        with self._lock:
+            live = self._live_batch(date)
+            values = self._completed(values, live.date)
+            if live.batch_id is None:
+                return self._unknown(values, live)
+            cached = self._answers.get(values)
+            if cached is not None and cached.batch_id == live.batch_id:
+                self._answers.move_to_end(values)
+                return cached
+            return self._remember(values, self._asked(values, date, live))
+
+    def _asked(self, values: tuple[Any, ...], date: dt.date | None, live: _Live) -> Answer:
+        row = self._row(values, live)
+        if row is None:
+            # The key is unknown, or the batch is no longer live: the newest pointer tells.
+            self._live.pop(date, None)
+            newest = self._live_batch(date)
+            if newest.batch_id != live.batch_id:
+                live = newest
+                values = self._completed(values, live.date)
+                row = self._row(values, live)
+        if row is None:
+            return self._unknown(values, live)
+        score, prediction, *columns = row
+        return Answer(
+            found=True,
+            key=dict(zip(self._names, values, strict=True)),
+            prediction_date=live.date,
+            score=score,
+            prediction=prediction,
+            columns=dict(zip((c.name for c in self._table.columns), columns, strict=True)),
+            model_version=live.model_version,
+            batch_id=live.batch_id,
+            published_at=live.published_at,
+        )
+
+    def _unknown(self, values: tuple[Any, ...], live: _Live) -> Answer:
+        return Answer(
+            found=False,
+            key=dict(zip(self._names, values, strict=True)),
+            prediction_date=live.date,
+            model_version=live.model_version,
+            batch_id=live.batch_id,
+            published_at=live.published_at,
+        )
+
+    def _remember(self, values: tuple[Any, ...], answer: Answer) -> Answer:
+        self._answers[values] = answer
+        self._answers.move_to_end(values)
+        while len(self._answers) > self._cached:
+            self._answers.popitem(last=False)
+        return answer
+
+    def _live_batch(self, date: dt.date | None) -> _Live:
+        known = self._live.get(date)
+        now = time.monotonic()
+        if known is not None and now - known.checked_at < self._max_staleness:
+            return known
+        rows = self._query(
+            b"SELECT prediction_date, batch_id, model_version, published_at "
+            b"FROM predictions._live WHERE use_case = %s "
+            + (b"" if date is None else b"AND prediction_date = %s ")
+            + b"ORDER BY prediction_date DESC LIMIT 1",
+            [self._table.use_case] if date is None else [self._table.use_case, date],
+        )
+        # The moment before asking counts: the answer may have been on its way for a while.
+        live = _Live(*rows[0], now) if rows else _Live(date, None, None, None, now)
+        self._live[date] = live
+        self._live.move_to_end(date)
+        while len(self._live) > self._cached:
+            self._live.popitem(last=False)
+        return live
+
+    def _row(self, values: tuple[Any, ...], live: _Live) -> tuple[Any, ...] | None:
+        if live.batch_id is None:
+            return None
+        rows = self._query(self._statement(live.batch_id), values)
+        return rows[0] if rows else None
+
+    def _statement(self, batch_id: int) -> bytes:
+        # The batch is written into the statement, one prepared for each live batch: so Postgres
+        # plans it on that partition alone, and not on those of all dates.
+        if batch_id not in self._statements:
+            columns = ["score", "prediction", *(column.name for column in self._table.columns)]
+            where = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in self._names]
+            self._statements[batch_id] = (
+                sql.SQL("SELECT {} FROM {} WHERE batch_id = {} AND {}")
+                .format(
+                    sql.SQL(", ").join(map(sql.Identifier, columns)),
+                    sql.Identifier("predictions", self._table.use_case),
+                    sql.Literal(batch_id),
+                    sql.SQL(" AND ").join(where),
+                )
+                .as_bytes(self._connection)
+            )
+            while len(self._statements) > 64:
+                self._statements.popitem(last=False)
+        return self._statements[batch_id]
+
+    def _query(self, statement: bytes, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        for last in (False, True):
+            try:
+                return self._connection.execute(statement, values, prepare=True).fetchall()
+            except psycopg.DataError as error:
+                raise WrongUsage(
+                    f"The key has a value that {self._table.use_case} does not take: {error}.",
+                    f"The key is {self._described()}.",
+                ) from error
+            except psycopg.Error as error:
+                if last or not self._connection.closed:
+                    raise explained(error, f"looking up {self._table.use_case}") from error
+                self._connection = self._connect()
+        raise AssertionError("the loop returns or raises")
+
+    def _connect(self) -> Connection:
+        return connect(self._settings, "reader", application="daybreak lookup")
+
+    def _described(self) -> str:
+        return ", ".join(f"{column.name} ({column.kind})" for column in self._table.key)
+
+    def _understood(
+        self, key: Key, date: dt.date | None
+    ) -> tuple[dict[str, Any], dt.date | None]:
+        raise NotImplementedError
+
+    def _completed(self, values: Any, date: dt.date | None) -> tuple[Any, ...]:
+        raise NotImplementedError

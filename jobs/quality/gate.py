@@ -1,0 +1,157 @@
+"""Validate rows against a suite with Great Expectations, and refuse what fails.
+
+All expectations are first asked for yes or no only, which Spark answers in one pass and one more
+for each key; details are fetched only for what failed. That a check could not be made (a missing
+column, an expression that Spark refuses) is an error of the gate, never bad data and never a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import Refused
+from jobs.quality.expectations import answers, batch_of, expectation
+from jobs.quality.suite import Expected, Suite, declared
+from jobs.usecase import UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+EXAMPLES = 3
+YES_OR_NO: dict[str, Any] = {"result_format": "BOOLEAN_ONLY"}
+DETAILS: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One expectation that the rows do not live up to.
+
+    Attributes:
+        expectation: its name, such as `expect_column_values_to_be_between`.
+        column: the column or, joined by commas, the columns; None for the whole table.
+        wanted: the arguments other than the column, as text.
+        observed: what was found, for expectations about a table or a whole column.
+        unexpected_count: rows that do not fit, for expectations about rows.
+        total: rows that were looked at.
+        examples: a few values that do not fit.
+        field: the place in the use-case file that the expectation comes from.
+    """
+
+    expectation: str
+    column: str | None
+    wanted: str
+    observed: str | None
+    unexpected_count: int | None
+    total: int | None
+    examples: tuple[str, ...]
+    field: str
+
+    def __str__(self) -> str:
+        what = f"{self.expectation}({self.column or ''}) failed"
+        wanted = f" (expected {self.wanted})" if self.wanted else ""
+        if self.unexpected_count is None:
+            return f"{what}: found {self.observed}{wanted}"
+        examples = f", e.g. {', '.join(self.examples)}" if self.examples else ""
+        return f"{what}: {self.unexpected_count} of {self.total} rows{examples}{wanted}"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """Whether the rows of a table may pass, and what stands against it."""
+
+    table: str
+    passed: bool
+    rows: int
+    expectations: int
+    failures: tuple[Failure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return asdict(self)
+
+
+def check(usecase: UseCase) -> None:
+    """Check that every declared expectation exists and takes its arguments.
+
+    Raises:
+        Refused: one does not; the sentence names its field.
+    """
+    for expected in declared(usecase):
+        expectation(expected)
+
+
+def validate(df: DataFrame, suite: Suite) -> GateResult:
+    """Compare the rows of `df` with `suite`, on a classic or a Spark Connect session.
+
+    Raises:
+        Refused: the suite has an expectation that does not exist or lacks arguments.
+        GateBroken: an expectation could not be evaluated.
+        Unavailable: Spark is gone.
+    """
+    asked = _indexed(suite.expectations)
+    batch = batch_of(df)
+    passed = [bool(one.success) for one in answers(batch, df, asked, YES_OR_NO)]
+    failed = [one for one, ok in zip(suite.expectations, passed, strict=True) if not ok]
+    details = answers(batch, df, _indexed(failed), DETAILS) if failed else []
+    return GateResult(
+        table=suite.table,
+        passed=not failed,
+        rows=df.count(),
+        expectations=len(suite.expectations),
+        failures=tuple(
+            _failure(expected, dict(one.result or {}))
+            for expected, one in zip(failed, details, strict=True)
+        ),
+    )
+
+
+def require(result: GateResult, batch: str, see: str) -> None:
+    """Let the rows pass, or refuse them.
+
+    Args:
+        result: what the validation found.
+        batch: the dates of the rows, for the sentence.
+        see: how to look at the refused rows: a path or a command.
+
+    Raises:
+        Refused: an expectation failed; the sentence has table, expectation, value and rows.
+    """
+    if result.passed:
+        return
+    said = "; ".join(str(failure) for failure in result.failures)
+    raise Refused(
+        f"{result.table} of {batch} ({result.rows} rows): {said}.",
+        f"Nothing was changed; the refused rows are kept: {see}",
+    )
+
+
+def _indexed(suite: Sequence[Expected]) -> list[tuple[Expected, Any]]:
+    return [(expected, expectation(expected, index)) for index, expected in enumerate(suite)]
+
+
+def _failure(expected: Expected, found: dict[str, Any]) -> Failure:
+    examples = dict.fromkeys(str(value) for value in found.get("partial_unexpected_list") or ())
+    columns = {n: v for n, v in expected.arguments.items() if n in COLUMN_ARGUMENTS}
+    others = {n: v for n, v in expected.arguments.items() if n not in COLUMN_ARGUMENTS}
+    return Failure(
+        expectation=expected.expect,
+        column=", ".join(_names(columns)) or None,
+        wanted=", ".join(f"{name} {value}" for name, value in others.items()),
+        observed=None if "observed_value" not in found else str(found["observed_value"]),
+        unexpected_count=found.get("unexpected_count"),
+        total=found.get("element_count"),
+        examples=tuple(_short(one) for one in examples if one != "None")[:EXAMPLES],
+        field=expected.field,
+    )
+
+
+def _names(columns: dict[str, Any]) -> list[str]:
+    given = (v if isinstance(v, list) else [v] for v in columns.values())
+    return [str(name) for some in given for name in some]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"

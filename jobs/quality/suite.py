@@ -1,0 +1,172 @@
+"""What is expected of each table, derived from the use case: plain data, no Great Expectations.
+
+A suite never passes vacuously: an empty table or an all-null column satisfies "between" and
+"not null", so every suite also expects rows, and values in its columns.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.lake.tables import Tables
+from jobs.plan import Dates, Plan
+from jobs.usecase import Column, Expectation, UseCase
+
+KEY_UNIQUE = "expect_key_to_be_unique"
+NOT_NULL = "expect_column_values_to_not_be_null"
+BETWEEN = "expect_column_values_to_be_between"
+IN_SET = "expect_column_values_to_be_in_set"
+MATCHES = "expect_column_values_to_match_regex"
+ROWS_BETWEEN = "expect_table_row_count_to_be_between"
+ROWS_EQUAL = "expect_table_row_count_to_equal"
+NON_NULL_SHARE = "expect_column_proportion_of_non_null_values_to_be_between"
+DISTINCT_COUNT = "expect_column_unique_value_count_to_be_between"
+
+# The ends of the finite numbers: NaN and the infinities lie outside of them in Spark's order.
+LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One expectation, by Great Expectations' own name and arguments.
+
+    Attributes:
+        expect: such as `expect_column_values_to_be_between`.
+        arguments: as its class takes them.
+        field: the place in the use-case file that it comes from.
+    """
+
+    expect: str
+    arguments: dict[str, Any]
+    field: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything expected of one table, in the order in which failures are reported."""
+
+    table: str
+    expectations: tuple[Expected, ...] = field(default=())
+
+
+def silver(plan: Plan, source: str) -> Suite:
+    """The suite of `silver.<source>`: rows, required columns, the columns' rules, key, declared.
+
+    Several versions of a key may be there, so the key that must be unique is the table's, which
+    includes when the version arrived.
+    """
+    spec = plan.usecase.sources[source]
+    table = Tables(plan).silver(source)
+    where = f"sources.{source}"
+    required = [name for name, column in spec.columns.items() if column.required]
+    never_null = dict.fromkeys((*required, *table.key))
+    return Suite(
+        table.name,
+        (
+            Expected(ROWS_BETWEEN, {"min_value": 1}, where),
+            *_not_null(never_null, where),
+            *_column_rules(spec.columns, where),
+            _unique(table.key, f"{where}.key"),
+            *_declared(plan.usecase.gates.silver.get(source, ()), f"gates.silver.{source}"),
+        ),
+    )
+
+
+def features(plan: Plan, dates: Dates) -> Suite:
+    """The suite of `gold.features` for the rows of `dates`."""
+    spec = plan.usecase.features
+    table = Tables(plan).features()
+    return Suite(
+        table.name,
+        (
+            Expected(ROWS_BETWEEN, {"min_value": 1}, "entity.source"),
+            *_not_null((*table.key, "prediction_date", "_cutoff_at"), "entity.key"),
+            _within(dates),
+            *_numeric_features(spec.numeric),
+            _unique(table.key, "entity.key"),
+            *_declared(plan.usecase.gates.features, "gates.features"),
+        ),
+    )
+
+
+def predictions(plan: Plan, dates: Dates, feature_rows: int) -> Suite:
+    """The suite of `gold.predictions` for `dates`, whose features have `feature_rows` rows."""
+    table = Tables(plan).predictions()
+    where = "predict"
+    return Suite(
+        table.name,
+        (
+            Expected(ROWS_BETWEEN, {"min_value": 1}, where),
+            Expected(ROWS_EQUAL, {"value": feature_rows}, where),
+            *_not_null((*table.key, "prediction_date", "score", "prediction"), where),
+            _within(dates),
+            # NaN is larger than any number to Spark, so the upper end refuses it.
+            Expected(BETWEEN, {"column": "score", "min_value": 0.0, "max_value": 1.0}, where),
+            Expected(
+                DISTINCT_COUNT, {"column": "model_version", "min_value": 1, "max_value": 1}, where
+            ),
+            _unique(table.key, "entity.key"),
+            *_declared(plan.usecase.gates.predictions, "gates.predictions"),
+        ),
+    )
+
+
+def declared(usecase: UseCase) -> tuple[Expected, ...]:
+    """Every expectation that the owner wrote, with the field that it stands in."""
+    gates = usecase.gates
+    return (
+        *(e for name, some in gates.silver.items() for e in _declared(some, f"gates.silver.{name}")),
+        *_declared(gates.features, "gates.features"),
+        *_declared(gates.predictions, "gates.predictions"),
+    )
+
+
+def _not_null(columns: Iterable[str], where: str) -> Iterator[Expected]:
+    for column in columns:
+        yield Expected(NOT_NULL, {"column": column}, where)
+
+
+def _unique(key: tuple[str, ...], where: str) -> Expected:
+    return Expected(KEY_UNIQUE, {"column_list": list(key)}, where)
+
+
+def _within(dates: Dates) -> Expected:
+    ends = {"min_value": dates.first, "max_value": dates.last}
+    return Expected(BETWEEN, {"column": "prediction_date", **ends}, "schedule")
+
+
+def _numeric_features(names: tuple[str, ...]) -> Iterator[Expected]:
+    for name in names:
+        some = {"column": name, "min_value": 0.0, "strict_min": True}
+        yield Expected(NON_NULL_SHARE, some, f"features.numeric.{name}")
+        finite = {"column": name, "min_value": -LARGEST, "max_value": LARGEST}
+        yield Expected(BETWEEN, finite, f"features.numeric.{name}")
+
+
+def _column_rules(columns: dict[str, Column], where: str) -> Iterator[Expected]:
+    for name, column in columns.items():
+        place = f"{where}.columns.{name}"
+        if ends := _ends(column):
+            yield Expected(BETWEEN, {"column": name, **ends}, place)
+        if column.values is not None:
+            yield Expected(IN_SET, {"column": name, "value_set": list(column.values)}, place)
+        if column.pattern is not None:
+            yield Expected(MATCHES, {"column": name, "regex": f"^(?:{column.pattern})$"}, place)
+
+
+def _ends(column: Column) -> dict[str, float]:
+    if column.type == "number":
+        return {
+            "min_value": -LARGEST if column.min is None else column.min,
+            "max_value": LARGEST if column.max is None else column.max,
+        }
+    ends = {"min_value": column.min, "max_value": column.max}
+    return {name: end for name, end in ends.items() if end is not None}
+
+
+def _declared(some: Iterable[Expectation], where: str) -> Iterator[Expected]:
+    for index, one in enumerate(some):
+        yield Expected(one.expect, dict(one.arguments), f"{where}[{index}]")

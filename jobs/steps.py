@@ -1,0 +1,289 @@
+"""The units of work by name: each reads, transforms, writes, and nothing else.
+
+A step is idempotent: running it again, also after it was killed at any point, leaves what one
+clean run would have left. It runs the same from `daybreak run`, from Airflow and by spark-submit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jobs.context import Context, StepResult
+from jobs.errors import NotLanded, Refused, WrongUsage
+from jobs.plan import Dates
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+LAYERS = ("silver", "features", "predictions")
+
+
+def run(step: str, context: Context) -> StepResult:
+    """Run a step by its name.
+
+    Raises:
+        WrongUsage: there is no such step.
+        Refused, Unavailable, NotLanded: as the step says.
+    """
+    if step not in STEPS:
+        raise WrongUsage(f"There is no step {step!r}.", f"Steps: {', '.join(STEPS)}.")
+    return STEPS[step](context)
+
+
+def ingest(context: Context) -> StepResult:
+    """Take the files that landed into bronze, each exactly once.
+
+    A single night refuses to go on without the files it needs; a range takes what is there.
+    """
+    from jobs.ingest.landing import missing
+    from jobs.ingest.take_in import take_in
+
+    plan = context.plan
+    night = len(context.dates) == 1
+    if night and (lacking := missing(plan, context.date)):
+        raise NotLanded(
+            f"{len(lacking)} of the files that {plan.name} needs for {context.date} have not "
+            f"landed: {', '.join(lacking)}.",
+            f"Deliver them below {plan.settings.landing}; the night goes on when they are there.",
+        )
+    taken = [
+        take_in(context.engine.session(), context.tables, source, _batch_dates(context, source))
+        for source in plan.usecase.sources
+    ]
+    refused = [sentence for each in taken for sentence in each.refused]
+    if night and refused:
+        raise Refused(
+            f"{len(refused)} file(s) of {plan.name} were refused: {' '.join(refused)}",
+            "Deliver the file again under the same name; the next attempt takes it in.",
+        )
+    rows = {f"bronze.{each.source}": each.rows for each in taken}
+    return _result(
+        context,
+        "ingest",
+        f"took in {sum(each.files for each in taken)} files with {sum(rows.values())} rows"
+        + _and(sum(each.duplicates for each in taken), "duplicate files reported")
+        + _and(len(refused), f"files refused: {' '.join(refused)}"),
+        rows,
+    )
+
+
+def conform(context: Context) -> StepResult:
+    """Stage silver and quarantine for every batch date whose bronze has changed."""
+    from jobs.conform.stage import stage
+
+    spark = context.engine.session()
+    staged = {
+        source: stage(
+            spark, context.tables, source, _batch_dates(context, source), str(context.dates)
+        )
+        for source in context.plan.usecase.sources
+    }
+    rows = {f"silver.{source}": each.rows for source, each in staged.items()}
+    rows |= {f"quarantine.{source}": each.quarantined for source, each in staged.items()}
+    return _result(
+        context,
+        "conform",
+        f"staged {sum(each.rows for each in staged.values())} rows of "
+        f"{sum(each.dates for each in staged.values())} batch dates, "
+        f"{sum(each.quarantined for each in staged.values())} went to quarantine",
+        rows,
+    )
+
+
+def features(context: Context) -> StepResult:
+    """Stage the features of the prediction dates, from what was known at each one's cutoff."""
+    from jobs.features.build import build
+
+    spark, tables = context.engine.session(), context.tables
+    dates = _wanted(context, tables.features().name)
+    table = tables.features()
+    staged = tables.staged(table, str(context.dates))
+    if not dates:
+        staged.discard()
+        return _result(context, "features", "found every date built already", {})
+    span = Dates(dates[0], dates[-1])
+    silver = {name: tables.silver(name).read(spark) for name in context.plan.usecase.sources}
+    staged.write(build(context.plan, silver, span), table.of_dates(span))
+    rows = staged.read(spark).count()
+    return _result(
+        context,
+        "features",
+        f"staged {rows} rows for {len(span)} prediction dates",
+        {"gold.features": rows},
+    )
+
+
+def labels(context: Context) -> StepResult:
+    """Write the labels of the dates that the label source's files of these nights speak of."""
+    from jobs.learning.labels import labels_of
+
+    spark, tables, source = (
+        context.engine.session(),
+        context.tables,
+        context.plan.usecase.label.source,
+    )
+    dates = _batch_dates(context, source)
+    table = tables.labels()
+    staged = tables.staged(table, str(context.dates))
+    silver = tables.silver(source).read(spark)
+    if dates is not None:
+        silver = silver.where(tables.silver(source).of_dates(dates))
+    where = None if dates is None else table.of_dates(dates)
+    staged.write(labels_of(context.plan, silver), where)
+    found = _validate(context, staged.read(spark), "labels", table.name)
+    staged.commit(spark)
+    return _result(
+        context, "labels", f"wrote {found} versions of labels", {"gold.labels": found}
+    )
+
+
+def gate(context: Context) -> StepResult:
+    """Validate what is staged for a layer and, if all of it passes, commit it.
+
+    Nothing is committed unless every table of the layer passed.
+    """
+    layer = context.options.get("layer", "")
+    if layer not in LAYERS:
+        raise WrongUsage(f"A gate needs a layer, not {layer!r}.", f"Layers: {', '.join(LAYERS)}.")
+    spark, tables = context.engine.session(), context.tables
+    waiting = _staged(context, layer)
+    rows = {}
+    for staged in waiting:
+        if not staged.is_committed():
+            rows[staged.table.name] = _validate(
+                context, staged.read(spark), layer, staged.table.name
+            )
+    for staged in waiting:
+        if layer == "silver":
+            source = staged.table.name.removeprefix("silver.")
+            tables.staged(tables.quarantine(source), staged.batch).commit(spark)
+        staged.commit(spark)
+    return _result(
+        context, "gate", f"let {len(rows)} tables of {layer} pass, {sum(rows.values())} rows", rows
+    )
+
+
+def train(context: Context) -> StepResult:
+    """Fit every candidate on what was known at the cutoff, and keep them in one MLflow run."""
+    from jobs.learning.train import train as fit
+
+    return fit(context)
+
+
+def evaluate(context: Context) -> StepResult:
+    """Judge the candidates and the champion on the gold holdout."""
+    from jobs.learning.train import evaluate as judge
+
+    return judge(context)
+
+
+def promote(context: Context) -> StepResult:
+    """Decide whether the challenger becomes champion, and record the decision."""
+    from jobs.learning.train import promote as decide
+    from jobs.monitoring.record import record_decision
+
+    result = decide(context)
+    record_decision(context.plan.settings, context.plan.name, result.facts)
+    return result
+
+
+def predict(context: Context) -> StepResult:
+    """Stage the champion's scores for one prediction date."""
+    from jobs.learning.registry import load
+    from jobs.prediction.score import score
+
+    spark, tables, table = context.engine.session(), context.tables, context.tables.predictions()
+    model = load(context.plan.settings, context.plan.name)
+    rows = tables.features().read(spark).where(tables.features().of_dates([context.date]))
+    staged = tables.staged(table, str(context.date))
+    where = f"{table.of_dates([context.date])} and model_version = {model.version}"
+    staged.write(score(rows, model, tables), where)
+    count = staged.read(spark).count()
+    return _result(
+        context,
+        "predict",
+        f"staged {count} scores by version {model.version}",
+        {"gold.predictions": count},
+        {"model_version": model.version},
+    )
+
+
+def publish(context: Context) -> StepResult:
+    """Put the newest scores of one prediction date live in the warehouse."""
+    from jobs.prediction.publish import publish as go_live
+
+    frame = newest_scores(context)
+    published = go_live(context, frame)
+    return _result(
+        context,
+        "publish",
+        published.sentence,
+        {"predictions": published.rows},
+        {"batch_id": published.batch_id, "model_version": published.model_version},
+    )
+
+
+def newest_scores(context: Context) -> DataFrame:
+    """The scores of a date by the version that scored it last.
+
+    Raises:
+        Refused: the date was never scored.
+    """
+    from pyspark.sql import functions as f
+
+    table = context.tables.predictions()
+    found = table.read(context.engine.session()).where(table.of_dates([context.date]))
+    version = found.agg(f.max_by("model_version", "scored_at")).collect()[0][0]
+    if version is None:
+        raise Refused(
+            f"There are no scores of {context.plan.name} for {context.date}.",
+            f"Run `daybreak run predict {context.plan.name} --date {context.date}` and its gate.",
+        )
+    return found.where(f.col("model_version") == version)
+
+
+def monitor(context: Context) -> StepResult:
+    """Measure drift, matured performance and freshness, and record them."""
+    from jobs.monitoring.night import measure
+
+    return measure(context, newest_scores(context))
+
+
+def maintain(context: Context) -> StepResult:
+    """Compact tables, remove files nobody reads any more, and drop expired batches."""
+    from jobs.lake.maintain import compact
+    from jobs.prediction.batches import drop_expired
+
+    plan = context.plan
+    before, after = compact(context.engine.session(), context.tables)
+    dropped = drop_expired(
+        plan.settings, plan.name, plan.usecase.predict.keep_batches, context.date
+    )
+    return _result(
+        context,
+        "maintain",
+        f"compacted the lake from {before / 1e6:.1f} to {after / 1e6:.1f} MB and dropped "
+        f"{dropped} expired batches",
+        {},
+        {"bytes_before": before, "bytes_after": after, "dropped": dropped},
+    )
+
+
+STEPS: Mapping[str, Callable[[Context], StepResult]] = {
+    step.__name__: step
+    for step in (
+        ingest,
+        conform,
+        features,
+        labels,
+        gate,
+        train,
+        evaluate,
+        promote,
+        predict,
+        publish,
+        monitor,
+        maintain,
+    )
+}

@@ -1,0 +1,349 @@
+"""A use case as its owner writes it: the types of `usecase.yaml`.
+
+Frozen models that refuse unknown fields. What is resolved from them (paths, dates, tables)
+lives in `jobs.plan`; nothing downstream of a plan reads the file again. Only pydantic and
+PyYAML are imported here, because every DAG file parses these types.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from jobs.errors import Refused
+
+NAME = r"^[a-z][a-z0-9_]{0,47}$"
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+def _days(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+) days?", value.strip())):
+        return int(found.group(1))
+    return value
+
+
+Days = Annotated[int, BeforeValidator(_days), Field(ge=0, description="Whole days: `28 days`.")]
+
+
+class Spec(BaseModel):
+    """What every part of a use case has in common: frozen, and no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class About(Spec):
+    """Who asks, and what."""
+
+    question: str = Field(min_length=1, description="The question the scores answer.")
+    owner: str = Field(min_length=1, description="The team that is told when a night fails.")
+    users: tuple[str, ...] = Field(default=(), description="Who reads the scores.")
+
+
+class Entity(Spec):
+    """What is predicted, and the columns that name it."""
+
+    key: tuple[Name, ...] = Field(min_length=1, description="Columns that name one entity.")
+    date: Name = Field(description="The key column that is the prediction date.")
+    source: Name = Field(description="The source that lists the entities of a prediction date.")
+
+    @model_validator(mode="after")
+    def _date_is_in_key(self) -> Self:
+        if self.date not in self.key:
+            raise ValueError(f"entity.date {self.date!r} must be one of entity.key {self.key}")
+        return self
+
+
+class Schedule(Spec):
+    """When the night runs, in the use case's own time zone."""
+
+    cron: str = Field(description="Five-field cron; the day it fires is the prediction date.")
+    start: dt.date = Field(description="First prediction date there can be.")
+    end: dt.date | None = Field(default=None, description="Last prediction date, if there is one.")
+    train_cron: str = Field(default="0 6 * * 0", description="When the model is trained anew.")
+    maintain_cron: str = Field(default="0 12 * * 0", description="When tables are maintained.")
+
+
+class Column(Spec):
+    """One column of a source: its type and the rules a row must pass."""
+
+    type: Literal["string", "integer", "number", "boolean", "date", "timestamp"]
+    header: str | None = Field(default=None, description="Its name in the file, if another.")
+    required: bool = Field(default=False, description="A missing value goes to quarantine.")
+    min: float | None = Field(default=None, description="Smallest value allowed.")
+    max: float | None = Field(default=None, description="Largest value allowed.")
+    values: tuple[str, ...] | None = Field(default=None, description="The only values allowed.")
+    pattern: str | None = Field(default=None, description="Java regular expression to match.")
+
+
+class Rule(Spec):
+    """A rule over a whole row: rows for which the SQL expression is false are quarantined."""
+
+    name: Name
+    expression: str = Field(min_length=1)
+
+
+class Format(Spec):
+    """How the files are written."""
+
+    type: Literal["csv"] = "csv"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    null: tuple[str, ...] = Field(default=("", "NA"), description="Texts that mean missing.")
+    final_newline: Literal["required", "optional"] = Field(
+        default="required",
+        description="`required`: a file that does not end with a newline was cut off.",
+    )
+
+
+class Arrives(Spec):
+    """When a source's files are expected, in days relative to the prediction date.
+
+    The night of prediction date D needs the file of D - `lag`, and also takes in what came late
+    for the `late` days before that. A `snapshot` has no date of its own: the newest one that had
+    arrived is used.
+    """
+
+    as_: Literal["daily", "snapshot"] = Field(default="daily", alias="as")
+    lag: Days = 0
+    late: Days = 7
+
+
+class Source(Spec):
+    """A feed of files and the silver table that is made of it."""
+
+    landing: str = Field(description="Pattern below the landing root; `{date}` is the day.")
+    format: Format = Format()
+    arrives: Arrives = Arrives()
+    key: tuple[Name, ...] = Field(min_length=1)
+    date: Name | None = Field(default=None, description="The row's day; must equal the file's.")
+    columns: dict[Name, Column]
+    rules: tuple[Rule, ...] = ()
+    budget: float = Field(
+        default=0.02, ge=0, le=1, description="Share of rows that quarantine may take."
+    )
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        wanted = set(self.key) | ({self.date} if self.date else set())
+        missing = sorted(wanted - set(self.columns))
+        if missing:
+            raise ValueError(f"key or date names columns that are not declared: {missing}")
+        daily = self.arrives.as_ == "daily"
+        if daily != ("{date}" in self.landing):
+            raise ValueError("a daily source has {date} in `landing`, a snapshot has not")
+        if daily and self.date is None:
+            raise ValueError("a daily source needs `date`, the column with the row's day")
+        return self
+
+
+class Label(Spec):
+    """What is to be predicted, and how long after the prediction date it is final."""
+
+    source: Name
+    expression: str = Field(min_length=1, description="SQL over the source's silver columns.")
+    type: Literal["binary"] = "binary"
+    maturity: Days = Field(description="Days after the prediction date's end.")
+
+
+class Features(Spec):
+    """The features, by kind. `module` is a Python file beside `usecase.yaml`."""
+
+    module: Name = "features"
+    history: Days = Field(description="Days before a prediction date that its features look at.")
+    numeric: tuple[Name, ...]
+    categorical: tuple[Name, ...] = ()
+    max_categories: int = Field(
+        default=32, ge=2, description="Most frequent values that get a column of their own."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.numeric, *self.categorical)
+
+
+class Split(Spec):
+    """Train, validation and holdout, in this order of time, before the training cutoff."""
+
+    by: Literal["time"] = "time"
+    validation: Days = 28
+    holdout: Days = 28
+
+
+class Rate(Spec):
+    """A rule-of-thumb candidate: the label's rate in each group, shrunk towards the mean."""
+
+    by: tuple[Name, ...] = Field(min_length=1)
+    prior_rows: float = Field(default=50.0, gt=0, description="Weight of the overall rate.")
+
+
+class Tune(Spec):
+    """Search for XGBoost settings on the validation part."""
+
+    trials: int = Field(default=0, ge=0)
+
+
+class Model(Spec):
+    """The candidates and how XGBoost is fitted."""
+
+    metric: Literal["roc_auc", "pr_auc", "log_loss"] = "roc_auc"
+    rule: Rate
+    rounds: int = Field(default=1000, ge=1, description="Most boosting rounds.")
+    early_stopping: int = Field(default=50, ge=1, description="Rounds without gain before a stop.")
+    parameters: dict[str, float | int | str] = Field(default_factory=dict)
+    tune: Tune = Tune()
+    calibrate: Literal["isotonic", "none"] = "isotonic"
+    seed: int = 20130101
+
+
+class Slice(Spec):
+    """A way to cut the holdout: the values of an SQL expression over the features."""
+
+    name: Name
+    expression: str
+
+
+class Promote(Spec):
+    """What a challenger must show on the holdout before it may score a night."""
+
+    min_gain: float = Field(default=0.0, ge=0, description="In units of model.metric.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    max_slice_loss: float = Field(default=0.02, ge=0, description="Allowed loss in any slice.")
+    max_calibration_error: float = Field(default=0.05, gt=0)
+    approval: Literal["auto", "required"] = "auto"
+
+
+class Threshold(Spec):
+    """How the score that counts as yes is chosen, on validation only."""
+
+    maximise: Literal["f1"] = "f1"
+
+
+class Predict(Spec):
+    """What is published beside the key and the score."""
+
+    threshold: Threshold = Threshold()
+    columns: tuple[Name, ...] = Field(default=(), description="Features published beside it.")
+    keep_batches: Days = Field(default=400, description="Days that batches stay in Postgres.")
+
+
+class Monitor(Spec):
+    """When a night's data count as drifted."""
+
+    psi: float = Field(default=0.2, gt=0, description="Population stability index that alarms.")
+    false_discovery: float = Field(default=0.05, gt=0, lt=1)
+    fresh_within_hours: float = Field(default=30, gt=0)
+
+
+class Expectation(Spec):
+    """One Great Expectations expectation, by its own name and arguments."""
+
+    expect: str = Field(pattern=r"^expect_[a-z0-9_]+$")
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Gates(Spec):
+    """What is expected of a table beyond what its columns already say."""
+
+    silver: dict[Name, tuple[Expectation, ...]] = Field(default_factory=dict)
+    features: tuple[Expectation, ...] = ()
+    predictions: tuple[Expectation, ...] = ()
+
+
+class UseCase(Spec):
+    """One supervised prediction, declared in one file."""
+
+    name: Name
+    about: About
+    entity: Entity
+    timezone: str
+    schedule: Schedule
+    cutoff: dt.time = Field(
+        description="Local time on the prediction date before which facts must have arrived."
+    )
+    sources: dict[Name, Source] = Field(min_length=1)
+    label: Label
+    features: Features
+    gates: Gates = Gates()
+    split: Split = Split()
+    model: Model
+    slices: tuple[Slice, ...] = ()
+    promote: Promote = Promote()
+    predict: Predict = Predict()
+    monitor: Monitor = Monitor()
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        if self.timezone not in available_timezones():
+            raise ValueError(f"timezone {self.timezone!r} is not an IANA time zone")
+        for field, source in (("entity", self.entity.source), ("label", self.label.source)):
+            if source not in self.sources:
+                raise ValueError(f"{field}.source {source!r} is not one of sources")
+            missing = sorted(set(self.entity.key) - set(self.sources[source].columns))
+            if missing:
+                raise ValueError(f"source {source!r} lacks the entity's key columns {missing}")
+        unknown = sorted(set(self.gates.silver) - set(self.sources))
+        if unknown:
+            raise ValueError(f"gates.silver names sources that are not declared: {unknown}")
+        unknown = sorted(
+            (set(self.model.rule.by) | set(self.predict.columns)) - set(self.features.names)
+        )
+        if unknown:
+            raise ValueError(f"model.rule or predict.columns name unknown features: {unknown}")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+def load(folder: Path) -> UseCase:
+    """Read `<folder>/usecase.yaml`.
+
+    Raises:
+        Refused: the file is missing, is not YAML, or a field is unknown or wrong; the sentence
+            names file, field and what was expected.
+    """
+    path = folder / "usecase.yaml"
+    if not path.is_file():
+        raise Refused(
+            f"There is no use case {folder.name!r}: {path} does not exist.",
+            f"Known use cases: {', '.join(names(folder.parent)) or 'none'}.",
+        )
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise Refused(f"{path} is not valid YAML: {error}.", "Mend the file.") from error
+    try:
+        found = UseCase.model_validate(written)
+    except ValidationError as error:
+        raise Refused(f"{path}: {_sentence(error)}", "Mend the file.") from error
+    if found.name != folder.name:
+        raise Refused(
+            f"{path}: name is {found.name!r} but the folder is {folder.name!r}.",
+            "Give both the same name.",
+        )
+    return found
+
+
+def names(folder: Path) -> list[str]:
+    """The names of all use cases in a folder, sorted."""
+    return sorted(path.parent.name for path in folder.glob("*/usecase.yaml"))
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors():
+        where = ".".join(str(step) for step in problem["loc"]) or "the file"
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"unknown field {where!r}")
+        elif problem["type"] == "missing":
+            parts.append(f"field {where!r} is missing")
+        else:
+            parts.append(f"{where}: {problem['msg']} (found {problem.get('input')!r:.80})")
+    return f"{len(parts)} problem{'s' if len(parts) > 1 else ''}: " + "; ".join(parts) + "."

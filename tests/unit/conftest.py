@@ -1,0 +1,30 @@
+"""One Spark session for all unit tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.engine import Engine
+from jobs.settings import PROJECT, Settings
+
+
+def jars_folder() -> Path:
+    """Where the Delta jars of the tests are: named by DAYBREAK_JARS, or the checkout's own."""
+    return Path(os.environ.get("DAYBREAK_JARS", PROJECT / ".daybreak" / "jars"))
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("home")
+    return Settings(home=home, spark="local[2]", spark_memory="2g", jars=jars_folder())
+
+
+@pytest.fixture(scope="session")
+def spark(settings: Settings) -> Iterator[object]:
+    engine = Engine(settings)
+    yield engine.session()
+    engine.stop()
