@@ -14,7 +14,7 @@ import click
 import typer
 
 from jobs import display
-from jobs.errors import DaybreakError, WrongUsage
+from jobs.errors import DaybreakError, Refused, WrongUsage
 
 if TYPE_CHECKING:
     from jobs.context import Context
@@ -72,7 +72,6 @@ def main() -> None:
 def up() -> None:
     """Start the embedded services, or what of them is down."""
     from daybreak_local.stack import up as start
-
     from jobs.settings import default_home
 
     start(default_home(), say=display.say)
@@ -82,7 +81,6 @@ def up() -> None:
 def down() -> None:
     """Stop the embedded services; their state stays."""
     from daybreak_local.stack import down as stop
-
     from jobs.settings import default_home
 
     stop(default_home(), say=display.say)
@@ -100,7 +98,6 @@ def status(as_json: AsJson = False) -> None:
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine for what Daybreak needs; exit code 1 if something is missing."""
     from daybreak_local.doctor import doctor as examine
-
     from jobs.settings import default_home
 
     checks = examine(default_home())
@@ -129,10 +126,9 @@ def migrate() -> None:
 @app.command()
 def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
     """Write a reference use case's data as the landing files of some dates."""
-    from jobs.ingest.sample import write
+    from jobs.ingest.sample import write_sample
 
-    plan = _plan(use_case)
-    write(plan, _dates(None, first, last), say=display.say)
+    write_sample(_plan(use_case), _dates(None, first, last), display.say)
 
 
 @app.command()
@@ -179,11 +175,22 @@ def trigger(
     wait: Annotated[bool, typer.Option(help="Wait and show the tasks.")] = True,
 ) -> None:
     """Start a DAG run in Airflow and watch it."""
-    from jobs.runs import trigger as start
+    from jobs.airflow_api import connect
 
     plan = _plan(use_case)
-    if not start(plan, dag, date.date() if date else None, trials, wait, display.say):
-        raise typer.Exit(1)
+    name = f"{plan.name}__{dag}"
+    params = {"trials": trials} if trials is not None else {}
+    with connect(plan.settings) as airflow:
+        airflow.ready(name)
+        airflow.unpause(name)
+        run_id = airflow.trigger(name, params, date.date() if date else None)
+        display.say(f"{plan.settings.airflow_url}/dags/{name}/runs/{run_id}")
+        if not wait:
+            return
+        ended = airflow.wait(name, run_id, display.say)
+        if ended.state != "success":
+            reasons = " ".join(airflow.failures(name, run_id))
+            raise Refused(f"{run_id} failed: {reasons}", "See its page above.")
 
 
 @app.command()
@@ -234,11 +241,9 @@ def rollback(
     if not reason:
         raise WrongUsage("A rollback needs a reason.", "Add --reason 'why'.")
     plan = _plan(use_case)
-    display.say(
-        go_back(
-            plan.settings, plan.name, _dates(date, None, None).last, to_batch=to_batch, reason=reason
-        ).sentence
-    )
+    day = _dates(date, None, None).last
+    live = go_back(plan.settings, plan.name, day, to_batch=to_batch, reason=reason)
+    display.say(f"Batch {live.batch_id} of {plan.name} for {day}, {live.rows} rows, is live again.")
 
 
 @app.command()
@@ -303,9 +308,7 @@ def _context(use_case: str, dates: Dates, options: dict[str, Any]) -> Context:
     return Context(plan, dates, Engine(plan.settings), options)
 
 
-def _dates(
-    date: dt.datetime | None, first: dt.datetime | None, last: dt.datetime | None
-) -> Dates:
+def _dates(date: dt.datetime | None, first: dt.datetime | None, last: dt.datetime | None) -> Dates:
     from jobs.plan import Dates
 
     if date is not None and first is None and last is None:
@@ -319,5 +322,3 @@ def _any_date() -> Dates:
     from jobs.plan import Dates
 
     return Dates.one(dt.date.today())
-
-

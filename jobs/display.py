@@ -102,3 +102,109 @@ class Stopwatch:
         self.seconds[part] = time.monotonic() - started
         self._say(f"✓ {part}: {self.seconds[part]:.1f} s")
         return found
+
+
+def status(found: Any) -> None:
+    """Draw the overview of services and use cases."""
+    table(
+        f"Services of {found.home}",
+        ["service", "state", "healthy", "address", "what it said"],
+        [(s.name, s.state, s.healthy, s.address, s.detail) for s in found.services],
+    )
+    table(
+        "Use cases",
+        ["name", "champion", "last batch", "for", "rows", "age, hours"],
+        [
+            (
+                use_case.name,
+                use_case.champion_version,
+                batch and batch.batch_id,
+                batch and str(batch.prediction_date),
+                batch and batch.rows,
+                use_case.age_hours,
+            )
+            for use_case in found.use_cases
+            for batch in [use_case.last_batch]
+        ],
+    )
+    for use_case in found.use_cases:
+        for problem in use_case.problems:
+            say(f"{use_case.name}: {problem}")
+
+
+def checks(found: Any) -> None:
+    """Draw what `doctor` examined."""
+    for check in found:
+        say(f"{'✓' if check.passed else '✗'} {check.name}: {check.detail}")
+
+
+def evaluation(found: Any) -> None:
+    """Draw an evaluation: candidates, slices, decision."""
+    judged = found.evaluation
+    shown = ["roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"]
+    table(
+        f"Holdout of {found.use_case}, {judged.first} to {judged.last}, {judged.rows} rows, "
+        f"{judged.yes} of them yes; {judged.confidence:.0%} intervals",
+        ["candidate", *shown],
+        [
+            (
+                result.name + (" ◀ challenger" if result.name == judged.challenger else ""),
+                *[_estimate(result.metrics.get(name)) for name in shown],
+            )
+            for result in judged.candidates
+        ],
+    )
+    table(
+        f"{judged.challenger} by slice: {judged.metric}",
+        ["slice", "value", "rows", "yes", judged.metric],
+        [(s.slice, s.value, s.rows, s.yes, _estimate(s.estimate)) for s in judged.slices],
+    )
+    say(f"Decision: {found.decision}. {found.sentence}\n")
+
+
+def _estimate(estimate: Any) -> str:
+    if estimate is None or estimate.value is None:
+        return "-"
+    if estimate.low is None:
+        return f"{estimate.value:.4f}"
+    return f"{estimate.value:.4f} ({estimate.low:.4f}–{estimate.high:.4f})"
+
+
+def publications(found: Any) -> None:
+    """Draw the batches of a use case."""
+    table(
+        "Batches",
+        ["date", "batch", "attempt", "rows", "model", "state", "live", "published (UTC)", "note"],
+        [
+            (
+                str(p.date),
+                p.batch_id,
+                p.attempt,
+                p.rows,
+                p.model_version,
+                p.state,
+                p.live,
+                p.published_at,
+                p.note,
+            )
+            for p in found
+        ],
+    )
+
+
+def answer(found: Any) -> None:
+    """Draw the answer to a lookup."""
+    if not found.found:
+        say(f"No prediction for {dict(found.key)} (batch {found.batch_id}).")
+        return
+    for name, value in {**plain(found), "age_seconds": found.age_seconds}.items():
+        say(f"{name:16} {value}")
+
+
+def quarantine(found: Any) -> None:
+    """Draw counts of quarantined rows with an example of each."""
+    table(
+        "Quarantine",
+        ["source", "date", "rule", "column", "rows", "example", "file"],
+        [(q.source, str(q.date), q.rule, q.column, q.rows, q.example, q.file) for q in found],
+    )

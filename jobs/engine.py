@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # would bring (infra/decisions/0001-pinned-environment.md).
 DELTA_JARS = ("delta-spark_4.2_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 
+# PySpark's own switch: it says which of its two implementations `pyspark.sql.functions` calls.
+CONNECT_MODE = "SPARK_CONNECT_MODE_ENABLED"
+
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "4",
@@ -82,6 +85,7 @@ class Engine:
         """
         from pyspark.sql import SparkSession
 
+        os.environ.pop(CONNECT_MODE, None)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         master = "local[*]" if self.over_connect else self.settings.spark
         conf = static_conf(self.settings)
@@ -104,6 +108,7 @@ class Engine:
         from pyspark.sql.connect.client import DefaultChannelBuilder
         from pyspark.sql.connect.session import SparkSession as ConnectSession
 
+        os.environ[CONNECT_MODE] = "1"
         address = urlparse(self.settings.spark)
         # With 127.0.0.1 and a token the client assumes TLS and retries for ever.
         host = "localhost" if address.hostname == "127.0.0.1" else address.hostname

@@ -16,7 +16,7 @@ from jobs.plan import Dates
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-LAYERS = ("silver", "features", "predictions")
+    from jobs.lake.table import Table
 
 
 def run(step: str, context: Context) -> StepResult:
@@ -95,22 +95,22 @@ def features(context: Context) -> StepResult:
     """Stage the features of the prediction dates, from what was known at each one's cutoff."""
     from jobs.features.build import build
 
-    spark, tables = context.engine.session(), context.tables
-    dates = _wanted(context, tables.features().name)
-    table = tables.features()
-    staged = tables.staged(table, str(context.dates))
-    if not dates:
-        staged.discard()
+    spark, table = context.engine.session(), context.tables.features()
+    staged = context.tables.staged(table, str(context.dates))
+    dates = _unbuilt(context, table)
+    if dates is None:
+        if not staged.is_committed():
+            staged.discard()
         return _result(context, "features", "found every date built already", {})
-    span = Dates(dates[0], dates[-1])
-    silver = {name: tables.silver(name).read(spark) for name in context.plan.usecase.sources}
-    staged.write(build(context.plan, silver, span), table.of_dates(span))
+    sources = context.plan.usecase.sources
+    silver = {name: context.tables.silver(name).read(spark) for name in sources}
+    staged.write(build(context.plan, silver, dates), table.of_dates(dates))
     rows = staged.read(spark).count()
     return _result(
         context,
         "features",
-        f"staged {rows} rows for {len(span)} prediction dates",
-        {"gold.features": rows},
+        f"staged {rows} rows for {len(dates)} prediction dates",
+        {table.name: rows},
     )
 
 
@@ -118,49 +118,29 @@ def labels(context: Context) -> StepResult:
     """Write the labels of the dates that the label source's files of these nights speak of."""
     from jobs.learning.labels import labels_of
 
-    spark, tables, source = (
-        context.engine.session(),
-        context.tables,
-        context.plan.usecase.label.source,
-    )
-    dates = _batch_dates(context, source)
-    table = tables.labels()
-    staged = tables.staged(table, str(context.dates))
-    silver = tables.silver(source).read(spark)
-    if dates is not None:
-        silver = silver.where(tables.silver(source).of_dates(dates))
-    where = None if dates is None else table.of_dates(dates)
-    staged.write(labels_of(context.plan, silver), where)
-    found = _validate(context, staged.read(spark), "labels", table.name)
-    staged.commit(spark)
-    return _result(
-        context, "labels", f"wrote {found} versions of labels", {"gold.labels": found}
-    )
+    spark, source = context.engine.session(), context.plan.usecase.label.source
+    table, of_source = context.tables.labels(), context.tables.silver(source)
+    silver, where = of_source.read(spark), None
+    if (dates := _batch_dates(context, source)) is not None:
+        silver, where = silver.where(of_source.of_dates(dates)), table.of_dates(dates)
+    # Silver has passed its gate, and a label is one expression over a row of it.
+    table.replace(labels_of(context.plan, silver), where)
+    written = table.read(spark)
+    rows = (written if where is None else written.where(where)).count()
+    return _result(context, "labels", f"wrote {rows} versions of labels", {table.name: rows})
 
 
 def gate(context: Context) -> StepResult:
-    """Validate what is staged for a layer and, if all of it passes, commit it.
+    """Validate what is staged for a layer and, if all of it passes, commit it."""
+    from jobs.gates import let_through
 
-    Nothing is committed unless every table of the layer passed.
-    """
-    layer = context.options.get("layer", "")
-    if layer not in LAYERS:
-        raise WrongUsage(f"A gate needs a layer, not {layer!r}.", f"Layers: {', '.join(LAYERS)}.")
-    spark, tables = context.engine.session(), context.tables
-    waiting = _staged(context, layer)
-    rows = {}
-    for staged in waiting:
-        if not staged.is_committed():
-            rows[staged.table.name] = _validate(
-                context, staged.read(spark), layer, staged.table.name
-            )
-    for staged in waiting:
-        if layer == "silver":
-            source = staged.table.name.removeprefix("silver.")
-            tables.staged(tables.quarantine(source), staged.batch).commit(spark)
-        staged.commit(spark)
+    layer = str(context.options.get("layer"))
+    rows = let_through(context, layer)
     return _result(
-        context, "gate", f"let {len(rows)} tables of {layer} pass, {sum(rows.values())} rows", rows
+        context,
+        "gate",
+        f"let {sum(rows.values())} rows of {len(rows)} tables of {layer} pass",
+        rows,
     )
 
 
@@ -211,21 +191,30 @@ def predict(context: Context) -> StepResult:
 
 def publish(context: Context) -> StepResult:
     """Put the newest scores of one prediction date live in the warehouse."""
+    from jobs.prediction.publish import Source
     from jobs.prediction.publish import publish as go_live
+    from jobs.prediction.published_table import PublishedTable
 
-    frame = newest_scores(context)
-    published = go_live(context, frame)
+    frame, version = newest_scores(context)
+    plan = context.plan
+    published = go_live(
+        frame,
+        PublishedTable.of(plan),
+        context.date,
+        Source(model_name=plan.name, model_version=version),
+        plan.settings,
+    )
     return _result(
         context,
         "publish",
         published.sentence,
-        {"predictions": published.rows},
-        {"batch_id": published.batch_id, "model_version": published.model_version},
+        {f"predictions.{plan.name}": published.rows},
+        {"batch_id": published.batch_id, "model_version": version, "changed": published.changed},
     )
 
 
-def newest_scores(context: Context) -> DataFrame:
-    """The scores of a date by the version that scored it last.
+def newest_scores(context: Context) -> tuple[DataFrame, int]:
+    """The scores of a date by the version that scored it last, and that version.
 
     Raises:
         Refused: the date was never scored.
@@ -240,7 +229,7 @@ def newest_scores(context: Context) -> DataFrame:
             f"There are no scores of {context.plan.name} for {context.date}.",
             f"Run `daybreak run predict {context.plan.name} --date {context.date}` and its gate.",
         )
-    return found.where(f.col("model_version") == version)
+    return found.where(f.col("model_version") == version), int(version)
 
 
 def monitor(context: Context) -> StepResult:
@@ -287,3 +276,36 @@ STEPS: Mapping[str, Callable[[Context], StepResult]] = {
         maintain,
     )
 }
+
+
+def _result(
+    context: Context,
+    step: str,
+    sentence: str,
+    rows: Mapping[str, int],
+    facts: Mapping[str, Any] | None = None,
+) -> StepResult:
+    plain = f"{context.plan.name} {step} {context.dates}: {sentence}."
+    return StepResult(step, context.plan.name, context.dates, plain, rows, facts or {})
+
+
+def _and(count: int, what: str) -> str:
+    return f", {count} {what}" if count else ""
+
+
+def _unbuilt(context: Context, table: Table) -> Dates | None:
+    """The dates to build: all of the run's, or with `refresh=missing` from the first to the last
+    that the table has no rows of; None if there is none."""
+    if context.options.get("refresh") != "missing":
+        return context.dates
+    found = table.read(context.engine.session()).where(table.of_dates(context.dates))
+    built = {row[0] for row in found.select(table.partition[0]).distinct().collect()}
+    missing = [date for date in context.dates if date not in built]
+    return Dates(missing[0], missing[-1]) if missing else None
+
+
+def _batch_dates(context: Context, source: str) -> Dates | None:
+    """The file dates of a source that a run looks at; None for a snapshot, which has none."""
+    if context.plan.usecase.sources[source].arrives.as_ == "snapshot":
+        return None
+    return context.plan.batch_dates(source, context.dates)

@@ -4,8 +4,7 @@ Each command writes the small files its service needs from the environment, into
 only the container's user can read, and then becomes the service. So no secret is in an image
 layer, in a mounted file or on a command line.
 
-Usage: python infra/docker/serve.py mlflow | spark-master | spark-worker | spark-connect
-       | airflow-api-server | migrate | buckets
+Usage: python infra/docker/serve.py SERVICE, one of SERVICES below.
 """
 
 from __future__ import annotations
@@ -20,29 +19,89 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+from pydantic import SecretStr
+
 from jobs.errors import DaybreakError, Refused, WrongUsage
 from jobs.settings import Settings
 
+# Inside a container, whose networks docker-compose.yml chooses.
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
 CONNECT_PORT = 15002
 MASTER_PORT = 7077
 BUCKETS = ("landing", "mlflow")
 
 _CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
+# Spark's own default says several lines for every query.
+_LOG4J = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yyyy-MM-dd HH:mm:ss} %p %c{1}: %m%n
+"""
 
-def mlflow() -> NoReturn:
-    """The MLflow server with a login; its users are kept in the same database."""
-    store = _needed("MLFLOW_BACKEND_STORE_URI")
-    lines = ["[mlflow]", "default_permission = READ", f"database_uri = {store.replace('%', '%%')}"]
-    config = _private("mlflow", "auth.ini", "\n".join(lines) + "\n")
-    command = ["mlflow", "server", "--app-name", "basic-auth", "--workers", "2"]
-    _become([*command, "--host", "0.0.0.0", "--port", "5000"], {"MLFLOW_AUTH_CONFIG_PATH": config})
+# Airflow imports a module of this name if there is one.
+_PRELOAD = """\
+from daybreak_local.preload import preload_for_tasks
+
+preload_for_tasks()
+__all__: list[str] = []
+"""
+
+
+def mlflow() -> None:
+    """The MLflow server behind the same login as the embedded one, in this process."""
+    import uvicorn
+
+    from daybreak_local import tracking
+
+    settings, database = Settings(), _needed("MLFLOW_DATABASE")
+    password = _secret("DAYBREAK_MLFLOW_PASSWORD", settings.mlflow_password)
+    os.environ.update(mlflow_environment(database))
+    tracking.migrate(database)
+
+    from mlflow.server.fastapi_app import app
+
+    gate = tracking.Login(app, settings.mlflow_user, password)
+    uvicorn.run(gate, host=EVERY_ADDRESS, port=5000, access_log=False, log_level="warning")
+
+
+def mlflow_environment(database: str) -> dict[str, str]:
+    """What MLflow's modules read when they are imported; artifacts are in the bucket `mlflow`."""
+    from mlflow.server import constants
+
+    return {
+        constants.BACKEND_STORE_URI_ENV_VAR: database,
+        constants.REGISTRY_STORE_URI_ENV_VAR: database,
+        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        constants.ARTIFACTS_DESTINATION_ENV_VAR: "s3://mlflow",
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+        constants.FLASK_SERVER_SECRET_KEY_ENV_VAR: _needed("MLFLOW_FLASK_KEY"),
+    }
+
+
+def mlflow_health() -> None:
+    """Fails unless the MLflow server in this container answers behind its login."""
+    import base64
+    import urllib.request
+
+    settings = Settings()
+    password = _secret("DAYBREAK_MLFLOW_PASSWORD", settings.mlflow_password)
+    login = base64.b64encode(f"{settings.mlflow_user}:{password}".encode()).decode()
+    request = urllib.request.Request("http://127.0.0.1:5000/health")
+    request.add_header("Authorization", f"Basic {login}")
+    urllib.request.urlopen(request, timeout=4).close()  # noqa: S310 # the address is above
 
 
 def spark_master() -> NoReturn:
     """The master of the standalone cluster, known to the others by its service's name."""
     master = ["org.apache.spark.deploy.master.Master", "--host", _needed("SPARK_MASTER_HOST")]
-    _become([_spark("spark-class"), *master, "--port", str(MASTER_PORT)], _spark_conf({}))
+    # On by default, and takes jobs from anybody: it knows nothing of the shared secret.
+    conf = _spark_conf({"spark.master.rest.enabled": "false"})
+    _become([_spark("spark-class"), *master, "--port", str(MASTER_PORT)], conf)
 
 
 def spark_worker() -> NoReturn:
@@ -66,7 +125,7 @@ def connect_conf(settings: Settings) -> dict[str, str]:
         "spark.master": _master(),
         "spark.app.name": "daybreak",
         "spark.driver.host": _address(),
-        "spark.driver.bindAddress": "0.0.0.0",
+        "spark.driver.bindAddress": EVERY_ADDRESS,
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
         "spark.driver.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError",
     }
@@ -75,12 +134,20 @@ def connect_conf(settings: Settings) -> dict[str, str]:
 def airflow_api_server() -> NoReturn:
     """Airflow's API server and UI, with the one user that the settings name."""
     settings = Settings()
-    if settings.airflow_password is None:
-        raise Refused("DAYBREAK_AIRFLOW_PASSWORD is not set.", "Run infra/docker/make-env.")
-    users = {settings.airflow_user: settings.airflow_password.get_secret_value()}
-    config = _private("airflow", "passwords.json", json.dumps(users) + "\n")
-    command = ["airflow", "api-server", "--host", "0.0.0.0", "--port", "8080", "--workers", "1"]
-    _become(command, {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": config})
+    password = _secret("DAYBREAK_AIRFLOW_PASSWORD", settings.airflow_password)
+    users = json.dumps({settings.airflow_user: password}) + "\n"
+    config = _private({"passwords.json": users}) / "passwords.json"
+    command = ["airflow", "api-server", "--host", EVERY_ADDRESS, "--port", "8080", "--workers", "1"]
+    _become(command, {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(config)})
+
+
+def airflow_scheduler() -> NoReturn:
+    """The scheduler, with the modules that tasks use imported once, as in the embedded one."""
+    from daybreak_local.places import SERVICE_MARK
+
+    folder = _private({"airflow_local_settings.py": _PRELOAD})
+    marked = {"PYTHONPATH": str(folder), SERVICE_MARK: "airflow-scheduler"}
+    _become(["airflow", "scheduler", "--skip-serve-logs"], marked)
 
 
 def migrate() -> None:
@@ -121,12 +188,19 @@ def _needed(name: str) -> str:
     return value
 
 
-def _private(service: str, name: str, text: str) -> str:
-    # mkdtemp's folder is open to this user only.
-    path = Path(tempfile.mkdtemp(prefix=f"{service}-")) / name
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
-    return str(path)
+def _secret(name: str, value: SecretStr | None) -> str:
+    if value is None:
+        raise Refused(f"{name} is not set.", "Run infra/docker/make-env, which writes .env.")
+    return value.get_secret_value()
+
+
+def _private(files: Mapping[str, str]) -> Path:
+    """A new folder with these files, for this user's eyes only."""
+    folder = Path(tempfile.mkdtemp(prefix="daybreak-"))
+    for name, text in files.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
 
 
 def _spark_conf(conf: Mapping[str, str]) -> dict[str, str]:
@@ -136,8 +210,8 @@ def _spark_conf(conf: Mapping[str, str]) -> dict[str, str]:
         "spark.authenticate.secret": _needed("SPARK_SECRET"),
     }
     lines = [f"{name} {value}\n" for name, value in {**conf, **shared}.items()]
-    defaults = _private("spark", "spark-defaults.conf", "".join(lines))
-    return {"SPARK_CONF_DIR": str(Path(defaults).parent), "PYSPARK_PYTHON": sys.executable}
+    folder = _private({"spark-defaults.conf": "".join(lines), "log4j2.properties": _LOG4J})
+    return {"SPARK_CONF_DIR": str(folder), "PYSPARK_PYTHON": sys.executable}
 
 
 def _spark(program: str) -> str:
@@ -158,21 +232,24 @@ def _address() -> str:
 
 def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
     os.environ.update(environment)
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 # to take its place is the purpose
 
 
 SERVICES: dict[str, Callable[[], None]] = {
     "mlflow": mlflow,
+    "mlflow-health": mlflow_health,
     "spark-master": spark_master,
     "spark-worker": spark_worker,
     "spark-connect": spark_connect,
     "airflow-api-server": airflow_api_server,
+    "airflow-scheduler": airflow_scheduler,
     "migrate": migrate,
     "buckets": buckets,
 }
 
 
 def main(arguments: list[str]) -> int:
+    """Exit code 0 done, 1 refused or failed, 2 wrong usage."""
     try:
         if len(arguments) != 1 or arguments[0] not in SERVICES:
             raise WrongUsage("serve.py takes one service.", f"One of: {', '.join(SERVICES)}.")

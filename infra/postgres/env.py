@@ -9,9 +9,12 @@ SCHEMA = "daybreak"
 
 
 def migrate() -> None:
+    """Run what is new on the connection that `jobs.prediction.migrations` hands over."""
     connection = context.config.attributes["connection"]
     # Two `daybreak up` at once: the second waits here and then finds nothing to do.
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('daybreak:migrate', 0))"))
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('daybreak:migrate', 0))")
+    )
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     context.configure(
         connection=connection, version_table="migrations", version_table_schema=SCHEMA

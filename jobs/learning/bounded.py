@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+
 from jobs.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -35,8 +38,8 @@ def within(seconds: float, spark: SparkSession, what: str) -> Iterator[None]:
     timer.start()
     try:
         yield
-    except Exception as error:
-        why = f"did not end within {seconds:.0f} seconds" if late.is_set() else "lost a worker"
+    except (Py4JError, PySparkException) as error:
+        why = f"did not end within {seconds:.0f} seconds" if late.is_set() else "failed"
         raise Unavailable(
             f"{what} {why}: {_first_line(error)}",
             "Look at the Spark executors' logs and memory, then train again.",

@@ -120,4 +120,5 @@ def _decided(found: Tally, threshold: float) -> tuple[Array, Array, Array]:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    found: Array = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    return found

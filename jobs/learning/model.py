@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from jobs.errors import Refused
 from jobs.learning.calibrate import Calibration
+from jobs.learning.candidates.boosted import FILE
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.candidates.kinds import restored
 
@@ -35,7 +36,8 @@ class Model:
         cutoff: date of the training cutoff, ISO.
         numeric, categorical: the feature columns it was trained with.
         threshold: calibrated score from which a row counts as yes.
-        reference: what training data and scores looked like (`reference.describe`).
+        reference: what the training data looked like (`reference.describe`), and under `score`
+            the validation scores (`reference.numbers`).
     """
 
     use_case: str
@@ -78,14 +80,19 @@ class Model:
         from mlflow.models import Model as Description
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, DataType, Schema
+        from mlflow.types.schema import TensorSpec
 
-        columns = [ColSpec(DataType.double, n, required=False) for n in self.numeric]
+        columns: list[ColSpec | TensorSpec] = [
+            ColSpec(DataType.double, n, required=False) for n in self.numeric
+        ]
         columns += [ColSpec(DataType.string, n, required=False) for n in self.categorical]
         flavors: dict[str, Any] = {"daybreak": {"data": INDEX, "kind": self.candidate.kind}}
-        flavors |= {
-            "xgboost": {"data": name, "model_class": "xgboost.core.Booster", "model_format": "ubj"}
-            for name in self.candidate.files()
-        }
+        if FILE in self.candidate.files():
+            flavors["xgboost"] = {
+                "data": FILE,
+                "model_class": "xgboost.core.Booster",
+                "model_format": "ubj",
+            }
         described = Description(
             utc_time_created=self.cutoff,
             model_uuid=None,
@@ -118,9 +125,7 @@ def opened(files: Mapping[str, bytes], digest: str, name: str) -> Model:
             f"{name} was written in format {index['format']}, and this version reads {FORMAT}.",
             f"Train anew: `daybreak trigger {index['use_case']} train`.",
         )
-    beside = {
-        file: _checked(files, file, wanted, name) for file, wanted in index["files"].items()
-    }
+    beside = {file: _checked(files, file, wanted, name) for file, wanted in index["files"].items()}
     return Model(
         use_case=index["use_case"],
         cutoff=index["cutoff"],

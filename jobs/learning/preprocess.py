@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import Window
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812
 
 from jobs.errors import Refused
 from jobs.usecase import Features
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # Fitted means are rounded to this many significant digits, so that the order in which Spark
 # adds up partitions cannot change a model.
@@ -47,7 +47,8 @@ class Encoding:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the matrix's columns, such as `distance` and `carrier=UA`."""
-        return (*self.numeric, *(f"{n}={value}" for n, values in self.categories for value in values))
+        frequent = (f"{name}={value}" for name, values in self.categories for value in values)
+        return (*self.numeric, *frequent)
 
     def matrix(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
         """The batch as float32, shape (rows, `len(columns)`).
@@ -161,6 +162,12 @@ def require(wanted: tuple[str, ...], found: list[str]) -> None:
         )
 
 
+def vectors(matrix: NDArray[Any]) -> pa.ListArray:
+    """A matrix as a column of lists, one a row."""
+    ends = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
+    return pa.ListArray.from_arrays(ends, matrix.ravel())
+
+
 def _numbers(column: pa.Array) -> NDArray[np.float32]:
     values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):
@@ -168,13 +175,13 @@ def _numbers(column: pa.Array) -> NDArray[np.float32]:
     return np.where(np.isfinite(small), small, np.float32("nan"))
 
 
-def _finite(name: str):  # type: ignore[no-untyped-def]  # a Column of either kind of session
+def _finite(name: str) -> Column:
     # As float32, because that is what the matrix holds.
     value = F.col(name).cast("float").cast("double")
     return F.when((value > float("-inf")) & (value < float("inf")), value)
 
 
-def _summaries(value):  # type: ignore[no-untyped-def]  # Columns of either kind of session
+def _summaries(value: Column) -> tuple[Column, ...]:
     return F.avg(value), F.stddev_pop(value), F.count(value), F.count(F.lit(1))
 
 

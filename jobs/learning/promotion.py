@@ -80,14 +80,13 @@ def _over_champion(evaluation: Evaluation, rules: Promote) -> str | None:
 
 def _slice_loss(evaluation: Evaluation, rules: Promote) -> str | None:
     worse = [found for found in evaluation.slices if _lost(found) > rules.max_slice_loss]
-    if not worse:
+    worst = max(worse, key=_lost, default=None)
+    if worst is None or worst.gain is None:
         return None
-    worst = max(worse, key=_lost)
-    assert worst.gain is not None
     return (
         f"The challenger ({evaluation.challenger}) loses more than {rules.max_slice_loss:g} in "
         f"{len(worse)} of {len(evaluation.slices)} slices, most where {worst.slice} is "
-        f"{worst.value} ({worst.rows} rows): {_said(evaluation, worst.gain)}."
+        f"{worst.value}: {_said(evaluation, worst.gain, worst.rows)}."
     )
 
 
@@ -133,7 +132,7 @@ def _unscored(evaluation: Evaluation) -> str:
     )
 
 
-def _said(evaluation: Evaluation, lead: Estimate) -> str:
+def _said(evaluation: Evaluation, lead: Estimate, rows: int | None = None) -> str:
     """A gain in words: metric, gain, interval, rows."""
     name = WORDS[evaluation.metric]
     if lead.value is None:
@@ -142,5 +141,5 @@ def _said(evaluation: Evaluation, lead: Estimate) -> str:
         return f"gain in {name} {lead.value:+.4f} without an interval, because {lead.reason}"
     return (
         f"gain in {name} {lead.value:+.4f} ({evaluation.confidence:.0%} interval {lead.low:+.4f} "
-        f"to {lead.high:+.4f}) on {evaluation.rows} holdout rows"
+        f"to {lead.high:+.4f}) on {rows or evaluation.rows} holdout rows"
     )

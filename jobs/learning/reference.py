@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812
 
 from jobs.usecase import Features
 
@@ -29,42 +29,44 @@ def sample(train: DataFrame, key: tuple[str, ...], rows: int, columns: tuple[str
     return found
 
 
-def describe(rows: pa.Table, scores: NDArray[np.float64], spec: Features) -> dict[str, Any]:
-    """Distributions of each feature and of the scores.
+def describe(rows: pa.Table, spec: Features) -> dict[str, Any]:
+    """Distributions of each feature, under `numeric` and `categorical`.
 
     Numbers: `edges` between bins at the deciles (equal ones once), `shares` of the bins among the
     values there are (`numpy.searchsorted(edges, value, side="right")` is a value's bin), and
     `missing`, a share of all rows. Categories: `values` with their shares among the values there
-    are, `other`, the share of the rarer ones, and `missing`.
+    are, `other`, the share of the rarer ones, and `missing`. Both: `rows`, how many were looked at.
     """
     numeric = {name: numbers(_floats(rows[name])) for name in spec.numeric}
     categorical = {name: _categories(rows[name], spec.max_categories) for name in spec.categorical}
-    return {"numeric": numeric, "categorical": categorical, "score": numbers(scores)}
+    return {"numeric": numeric, "categorical": categorical}
 
 
 def numbers(values: NDArray[np.float64]) -> dict[str, Any]:
     """The distribution of numbers; NaN and infinity count as missing."""
     there = values[np.isfinite(values)]
     if not len(there):
-        return {"edges": [], "shares": [1.0], "missing": 1.0}
+        return {"edges": [], "shares": [1.0], "missing": 1.0, "rows": len(values)}
     edges = np.unique(np.quantile(there, QUANTILES))
     counts = np.bincount(np.searchsorted(edges, there, side="right"), minlength=len(edges) + 1)
     return {
         "edges": edges.tolist(),
         "shares": (counts / len(there)).tolist(),
         "missing": 1 - len(there) / len(values),
+        "rows": len(values),
     }
 
 
 def _categories(column: pa.ChunkedArray, most: int) -> dict[str, Any]:
     counted = pc.value_counts(column.combine_chunks().drop_null()).to_pylist()
-    ranked = sorted(((-row["counts"], row["values"]) for row in counted))
+    ranked = sorted((-row["counts"], row["values"]) for row in counted)
     there = sum(-count for count, _ in ranked)
     shares = {value: -count / there for count, value in ranked[:most]}
     return {
         "values": shares,
         "other": sum(-count for count, _ in ranked[most:]) / there if there else 0.0,
         "missing": 1 - there / len(column) if len(column) else 1.0,
+        "rows": len(column),
     }
 
 

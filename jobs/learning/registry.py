@@ -221,7 +221,8 @@ def load_version(client: MlflowClient, use_case: str, version: int) -> LoadedMod
     digest = found.tags.get(DIGEST, "")
     folder = f"{FOLDER}/{found.tags.get('daybreak.kind', '')}"
     name = f"Version {version} of {use_case}"
-    return LoadedModel(_fetched(client, found.run_id, folder, digest, name), version, digest)
+    model = _fetched(client, str(found.run_id), folder, digest, name)
+    return LoadedModel(model, version, digest)
 
 
 def _version(client: MlflowClient, use_case: str, version: int) -> ModelVersion:

@@ -31,7 +31,8 @@ class Tally:
     @property
     def total(self) -> Array:
         """Weight of all rows, shape (resamples,)."""
-        return self.both.sum(axis=1)
+        weights: Array = self.both.sum(axis=1)
+        return weights
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def tally(labels: Array, scores: Array, weights: Array | None = None) -> Tally:
     distinct, place = np.unique(scores, return_inverse=True)
     weight = np.ones(len(scores)) if weights is None else weights
     yes, no = (
-        np.bincount(place, weight * part, minlength=len(distinct))[None, :]
+        np.bincount(place, weight * part, minlength=len(distinct))[None, :].astype(np.float64)
         for part in (labels, 1.0 - labels)
     )
     return Tally(distinct, yes, no)

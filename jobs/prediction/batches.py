@@ -12,7 +12,7 @@ from psycopg import errors, sql
 from jobs.errors import Refused
 from jobs.prediction.live import go_live, record_change
 from jobs.prediction.published_table import PublishedTable, partition_name, published_as
-from jobs.prediction.warehouse import Connection, connect, translated
+from jobs.prediction.warehouse import Connection, connect, one, translated
 from jobs.settings import Settings
 
 FAILED_KEPT_DAYS = 7
@@ -20,14 +20,14 @@ FAILED_KEPT_DAYS = 7
 
 @dataclass(frozen=True)
 class Publication:
-    """One attempt to publish a date; `published_at` and `age` are None if it never went live.
+    """One attempt to publish a date.
 
     `state` is one of loading, attached, ready, failed, dropped; `live` says whether readers see
-    it now; `age` is the time since it was published.
+    it now; `published_at` and `age_seconds` (since then) are None if it never went live.
     """
 
     use_case: str
-    date: dt.date
+    prediction_date: dt.date
     batch_id: int
     attempt: int
     rows: int
@@ -37,22 +37,21 @@ class Publication:
     live: bool
     created_at: dt.datetime
     published_at: dt.datetime | None
-    age: dt.timedelta | None
+    age_seconds: float | None
     note: str
 
-
-@dataclass(frozen=True)
-class Dropped:
-    """What retention did: batches dropped, and batches whose table a reader still holds."""
-
-    batches: tuple[int, ...]
-    waiting: tuple[int, ...]
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Batch {self.batch_id} of {self.use_case} for {self.prediction_date}, {self.rows} "
+            f"rows by model version {self.model_version}, is {'live' if self.live else self.state}."
+        )
 
 
 SELECT = """
 SELECT b.use_case, b.prediction_date, b.batch_id, b.attempt, b.rows, b.model_name,
        b.model_version, b.state, l.batch_id IS NOT NULL, b.created_at, b.published_at,
-       clock_timestamp() - b.published_at, b.note
+       extract(epoch FROM clock_timestamp() - b.published_at)::float8, b.note
 FROM daybreak.batches b LEFT JOIN daybreak.live l USING (batch_id)
 WHERE b.use_case = %s
 """
@@ -110,8 +109,7 @@ def rollback(
             )
         target = _target(connection, use_case, date, live[0], to_batch)
         go_live(connection, target, by=by, reason=reason)
-        row = connection.execute(SELECT + "AND b.batch_id = %s", [use_case, target]).fetchone()
-        assert row is not None
+        row = one(connection, SELECT + "AND b.batch_id = %s", [use_case, target])
         return Publication(*row)
 
 
@@ -137,28 +135,29 @@ def _target(
     return earlier[0] if to_batch is None else to_batch
 
 
-def drop_expired(settings: Settings, use_case: str, keep_days: int, today: dt.date) -> Dropped:
+def drop_expired(settings: Settings, use_case: str, keep_days: int, today: dt.date) -> int:
     """Drop the batches of dates before `today` less `keep_days`, and failed ones after a week.
 
     The newest live date stays whatever its age. Readers never wait for it: a table is detached
     only once no query that may use it is left, and is otherwise left for the next time.
+    Gives the number of tables dropped.
     """
     with connect(settings, "publisher") as connection, translated(f"dropping old {use_case}"):
         table = published_as(connection, use_case)
         if table is None:
-            return Dropped((), ())
+            return 0
         _let_go(connection, use_case, today - dt.timedelta(days=keep_days))
         batches = _still_there(connection, use_case)
-        dropped = [batch for batch in batches if _drop(connection, table, batch)]
-    return Dropped(tuple(dropped), tuple(sorted(set(batches) - set(dropped))))
+        return sum(_drop(connection, table, batch) for batch in batches)
 
 
 def _let_go(connection: Connection, use_case: str, first_kept: dt.date) -> None:
     with connection.transaction():
-        newest = connection.execute(
-            "SELECT max(prediction_date) FROM daybreak.live WHERE use_case = %s", [use_case]
-        ).fetchone()
-        assert newest is not None
+        newest = one(
+            connection,
+            "SELECT max(prediction_date) FROM daybreak.live WHERE use_case = %s",
+            [use_case],
+        )
         gone = connection.execute(
             "DELETE FROM daybreak.live WHERE use_case = %s AND prediction_date < %s "
             "AND prediction_date <> %s RETURNING prediction_date, batch_id",

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+from pyspark.sql import functions as F
 
 from jobs.errors import Refused
 from jobs.prediction.published_table import Column, PublishedTable
-from jobs.prediction.warehouse import Connection
+from jobs.prediction.warehouse import Connection, one
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
@@ -39,18 +40,21 @@ def of_gold(frame: DataFrame, table: PublishedTable, date: dt.date) -> Fingerpri
         Refused: there are no rows, rows of another date, a key or prediction that is missing,
             or a score that is missing, NaN or infinite.
     """
-    from pyspark.sql import functions as F
-
     checked = {"no score that is a finite number": ~_finite(_named("score"))}
     for column in (*table.key, Column("prediction", "boolean")):
         checked[f"no {column.name}"] = _named(column.name).isNull()
     dates = [name for name in {table.date_column, "prediction_date"} if name in frame.columns]
     for name in dates:
         checked[f"another {name} than {date}"] = ~_named(str(name)).eqNullSafe(F.lit(date))
-    row = frame.agg(
-        F.count(F.lit(1)),
-        F.sum(F.conv(F.substring(F.md5(_text(table)), 1, 15), 16, 10).cast("decimal(20,0)")),
-        *[F.count_if(condition) for condition in checked.values()],
+    digest = F.conv(F.substring(F.md5(_text(table)), 1, 15), 16, 10).cast("decimal(20,0)")
+    names = [f"check_{number}" for number in range(len(checked))]
+    # First by row, then in sum: Spark does not know that `java_method` is deterministic here.
+    by_row = frame.select(
+        digest.alias("digest"),
+        *[check.alias(name) for name, check in zip(names, checked.values(), strict=True)],
+    )
+    row = by_row.agg(
+        F.count(F.lit(1)), F.sum("digest"), *[F.count_if(F.col(name)) for name in names]
     ).collect()[0]
     bad = [f"{count} have {what}" for what, count in zip(checked, row[2:], strict=True) if count]
     if bad or not row[0]:
@@ -66,13 +70,13 @@ def of_gold(frame: DataFrame, table: PublishedTable, date: dt.date) -> Fingerpri
 def of_batch(connection: Connection, table: PublishedTable, batch_id: int) -> Fingerprint:
     """The fingerprint of the rows of a batch in the warehouse."""
     texts = sql.SQL(" || ").join(_sql_text(column) for column in table.stored)
-    row = connection.execute(
+    row = one(
+        connection,
         sql.SQL(
             "SELECT count(*), coalesce(sum(('x' || substr(md5({}), 1, 15))::bit(60)::bigint), 0) "
             "FROM {}"
-        ).format(texts, table.partition(batch_id))
-    ).fetchone()
-    assert row is not None
+        ).format(texts, table.partition(batch_id)),
+    )
     return Fingerprint(int(row[0]), int(row[1]))
 
 
@@ -82,21 +86,15 @@ def quoted(name: str) -> str:
 
 
 def _named(name: str) -> Expression:
-    from pyspark.sql import functions as F
-
     return F.col(quoted(name))
 
 
 def _finite(value: Expression) -> Expression:
-    from pyspark.sql import functions as F
-
     # Infinity minus itself is NaN, which Spark holds to be equal to itself.
     return value.isNotNull() & ~F.isnan(value - value)
 
 
 def _text(table: PublishedTable) -> Expression:
-    from pyspark.sql import functions as F
-
     texts: Sequence[Expression] = [_value_text(column) for column in table.stored]
     return F.concat(
         *[F.coalesce(F.concat(F.octet_length(t), F.lit(":"), t), F.lit("~")) for t in texts]
@@ -104,8 +102,6 @@ def _text(table: PublishedTable) -> Expression:
 
 
 def _value_text(column: Column) -> Expression:
-    from pyspark.sql import functions as F
-
     value = _named(column.name)
     if column.kind == "date":
         return F.unix_date(value).cast("string")
@@ -127,5 +123,5 @@ def _sql_text(column: Column) -> sql.Composed:
         "integer": "{}::text",
         "string": "{}",
     }
-    text = sql.SQL(forms[column.kind]).format(value)  # type: ignore[arg-type]
+    text = sql.SQL(forms[column.kind]).format(value)
     return sql.SQL("coalesce(octet_length({0}) || ':' || {0}, '~')").format(text)

@@ -29,9 +29,7 @@ def one_at_a_time(connection: Connection, use_case: str, date: dt.date) -> Itera
     key = f"daybreak:publish:{use_case}:{date}"
     deadline = time.monotonic() + WAIT_SECONDS
     with translated(f"waiting for the turn to publish {use_case} for {date}"):
-        while not _value(
-            connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key]
-        ):
+        while not _value(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key]):
             if time.monotonic() > deadline:
                 raise Unavailable(
                     f"{use_case} for {date} is being published by {_holder(connection, key)}.",

@@ -15,7 +15,7 @@ from pyarrow import csv
 from jobs.errors import DaybreakError, Refused, Unavailable
 from jobs.prediction.fingerprint import quoted
 from jobs.prediction.published_table import PublishedTable
-from jobs.prediction.warehouse import Connection, connect_to, explained
+from jobs.prediction.warehouse import Connection, connect_to, explained, one
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -126,9 +126,9 @@ def _copy_once(
 
 
 def _rows_loaded(connection: Connection, task: Load, part: int) -> int:
-    row = connection.execute(
+    row = one(
+        connection,
         "SELECT rows FROM daybreak.loads WHERE batch_id = %s AND part = %s",
         [task.batch_id, part],
-    ).fetchone()
-    assert row is not None
+    )
     return int(row[0])

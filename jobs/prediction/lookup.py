@@ -12,18 +12,19 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import psycopg
 from psycopg import sql
 
 from jobs.errors import Refused, WrongUsage
+from jobs.prediction.key import Key, completed, described, understood
 from jobs.prediction.published_table import PublishedTable, published_as
 from jobs.prediction.warehouse import Connection, connect, explained, translated
 from jobs.settings import Settings
 
-Key = Mapping[str, Any] | Sequence[Any]
+_Asked = tuple[dt.date | None, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Answer:
 
     `score` is the probability of yes, `columns` what is published beside it. `batch_id`,
     `model_version` and `published_at` are of the batch that was asked, and None if no batch is
-    live for the date.
+    live for the date; `age_seconds` is the time since it was published.
     """
 
     found: bool
@@ -44,13 +45,7 @@ class Answer:
     model_version: int | None = None
     batch_id: int | None = None
     published_at: dt.datetime | None = None
-
-    @property
-    def age_seconds(self) -> float | None:
-        """Seconds since the batch was published."""
-        if self.published_at is None:
-            return None
-        return (dt.datetime.now(dt.UTC) - self.published_at).total_seconds()
+    age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class Lookup:
         self._max_staleness = max_staleness
         self._cached = cached
         self._lock = threading.RLock()
-        self._answers: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
+        self._answers: OrderedDict[_Asked, Answer] = OrderedDict()
         self._live: OrderedDict[dt.date | None, _Live] = OrderedDict()
         self._statements: OrderedDict[int, bytes] = OrderedDict()
         self._connection = self._connect()
@@ -100,6 +95,7 @@ class Lookup:
             )
         self._table = table
         self._names = tuple(column.name for column in table.key)
+        self._columns = tuple(column.name for column in table.columns)
 
     def __enter__(self) -> Self:
         return self
@@ -125,56 +121,41 @@ class Lookup:
             WrongUsage: the key lacks a column, has another one, or a value of another type.
             Unavailable: the warehouse does not answer.
         """
-        values, date = self._understood(key, date)
+        values, date = understood(self._table, key, date)
         with self._lock:
             live = self._live_batch(date)
-            values = self._completed(values, live.date)
-            if live.batch_id is None:
-                return self._unknown(values, live)
-            cached = self._answers.get(values)
+            cached = self._answers.get((date, values))
             if cached is not None and cached.batch_id == live.batch_id:
-                self._answers.move_to_end(values)
-                return cached
-            return self._remember(values, self._asked(values, date, live))
+                self._answers.move_to_end((date, values))
+                return replace(cached, age_seconds=_age(live))
+            return self._remember((date, values), self._asked(values, date, live))
 
     def _asked(self, values: tuple[Any, ...], date: dt.date | None, live: _Live) -> Answer:
         row = self._row(values, live)
-        if row is None:
+        if row is None and live.batch_id is not None:
             # The key is unknown, or the batch is no longer live: the newest pointer tells.
             self._live.pop(date, None)
             newest = self._live_batch(date)
             if newest.batch_id != live.batch_id:
                 live = newest
-                values = self._completed(values, live.date)
                 row = self._row(values, live)
-        if row is None:
-            return self._unknown(values, live)
-        score, prediction, *columns = row
+        score, prediction, *columns = row or (None, None)
         return Answer(
-            found=True,
-            key=dict(zip(self._names, values, strict=True)),
+            found=row is not None,
+            key=dict(zip(self._names, completed(self._table, values, live.date), strict=True)),
             prediction_date=live.date,
             score=score,
             prediction=prediction,
-            columns=dict(zip((c.name for c in self._table.columns), columns, strict=True)),
+            columns=dict(zip(self._columns, columns, strict=False)),
             model_version=live.model_version,
             batch_id=live.batch_id,
             published_at=live.published_at,
+            age_seconds=_age(live),
         )
 
-    def _unknown(self, values: tuple[Any, ...], live: _Live) -> Answer:
-        return Answer(
-            found=False,
-            key=dict(zip(self._names, values, strict=True)),
-            prediction_date=live.date,
-            model_version=live.model_version,
-            batch_id=live.batch_id,
-            published_at=live.published_at,
-        )
-
-    def _remember(self, values: tuple[Any, ...], answer: Answer) -> Answer:
-        self._answers[values] = answer
-        self._answers.move_to_end(values)
+    def _remember(self, asked: _Asked, answer: Answer) -> Answer:
+        self._answers[asked] = answer
+        self._answers.move_to_end(asked)
         while len(self._answers) > self._cached:
             self._answers.popitem(last=False)
         return answer
@@ -192,7 +173,8 @@ class Lookup:
             [self._table.use_case] if date is None else [self._table.use_case, date],
         )
         # The moment before asking counts: the answer may have been on its way for a while.
-        live = _Live(*rows[0], now) if rows else _Live(date, None, None, None, now)
+        row = rows[0] if rows else (date, None, None, None)
+        live = _Live(row[0], row[1], row[2], row[3], now)
         self._live[date] = live
         self._live.move_to_end(date)
         while len(self._live) > self._cached:
@@ -202,14 +184,15 @@ class Lookup:
     def _row(self, values: tuple[Any, ...], live: _Live) -> tuple[Any, ...] | None:
         if live.batch_id is None:
             return None
-        rows = self._query(self._statement(live.batch_id), values)
+        asked = completed(self._table, values, live.date)
+        rows = self._query(self._statement(live.batch_id), asked)
         return rows[0] if rows else None
 
     def _statement(self, batch_id: int) -> bytes:
         # The batch is written into the statement, one prepared for each live batch: so Postgres
         # plans it on that partition alone, and not on those of all dates.
         if batch_id not in self._statements:
-            columns = ["score", "prediction", *(column.name for column in self._table.columns)]
+            columns = ["score", "prediction", *self._columns]
             where = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in self._names]
             self._statements[batch_id] = (
                 sql.SQL("SELECT {} FROM {} WHERE batch_id = {} AND {}")
@@ -232,7 +215,7 @@ class Lookup:
             except psycopg.DataError as error:
                 raise WrongUsage(
                     f"The key has a value that {self._table.use_case} does not take: {error}.",
-                    f"The key is {self._described()}.",
+                    f"The key is {described(self._table)}.",
                 ) from error
             except psycopg.Error as error:
                 if last or not self._connection.closed:
@@ -243,13 +226,8 @@ class Lookup:
     def _connect(self) -> Connection:
         return connect(self._settings, "reader", application="daybreak lookup")
 
-    def _described(self) -> str:
-        return ", ".join(f"{column.name} ({column.kind})" for column in self._table.key)
 
-    def _understood(
-        self, key: Key, date: dt.date | None
-    ) -> tuple[dict[str, Any], dt.date | None]:
-        raise NotImplementedError
-
-    def _completed(self, values: Any, date: dt.date | None) -> tuple[Any, ...]:
-        raise NotImplementedError
+def _age(live: _Live) -> float | None:
+    if live.published_at is None:
+        return None
+    return (dt.datetime.now(dt.UTC) - live.published_at).total_seconds()

@@ -12,8 +12,8 @@ from jobs.errors import Refused
 from jobs.prediction.warehouse import (
     Connection,
     Role,
-    conninfo,
     connect_to,
+    conninfo,
     login,
     password,
     translated,

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import errors, sql
 
+from jobs.context import Context
 from jobs.errors import DaybreakError, Refused
 from jobs.prediction import fingerprint
 from jobs.prediction.fingerprint import Fingerprint
 from jobs.prediction.live import go_live, let_plans_pass, one_at_a_time
 from jobs.prediction.load import Load, load
 from jobs.prediction.published_table import PublishedTable, ensure_use_case
-from jobs.prediction.warehouse import Connection, conninfo, connect_to, translated
+from jobs.prediction.warehouse import Connection, connect_to, conninfo, one, translated
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Published:
     attempt: int
     rows: int
     checksum: int
+    model_version: int
     changed: bool
 
     @property
@@ -65,7 +67,27 @@ class Published:
         return f"{what} was live already with the same predictions; nothing was changed."
 
 
-def publish(
+def publish(context: Context, frame: DataFrame) -> Published:
+    """Publish `frame`, the scores of the context's date by one model version.
+
+    Raises:
+        Refused: the rows are by no or by several model versions, or as `publish_batch` says.
+        Unavailable: as `publish_batch` says.
+    """
+    plan = context.plan
+    versions = [row[0] for row in frame.select("model_version").distinct().limit(3).collect()]
+    if len(versions) != 1 or versions[0] is None:
+        raise Refused(
+            f"The predictions of {plan.name} for {context.date} are by {len(versions) or 'no'} "
+            "model versions, not one.",
+            f"Run `daybreak run predict {plan.name} --date {context.date}` and its gate.",
+        )
+    # The registered model bears the use case's name.
+    source = Source(plan.name, versions[0])
+    return publish_batch(frame, PublishedTable.of(plan), context.date, source, plan.settings)
+
+
+def publish_batch(
     frame: DataFrame, table: PublishedTable, date: dt.date, source: Source, settings: Settings
 ) -> Published:
     """Publish `frame`, the gold predictions of one date by one model version, and make it live.
@@ -81,17 +103,16 @@ def publish(
     """
     me = f"daybreak publish {socket.gethostname()[:20]}:{os.getpid()}"
     info = conninfo(settings, "publisher", me)
-    with connect_to(info) as connection:
-        with one_at_a_time(connection, table.use_case, date):
-            with translated(f"publishing {table.use_case} for {date}"):
-                ensure_use_case(connection, table)
-                clear_leftovers(connection, table, date)
-            gold = fingerprint.of_gold(frame, table, date)
-            with translated(f"publishing {table.use_case} for {date}"):
-                same = _live_already(connection, table.use_case, date, source, gold)
-                if same is not None:
-                    return same
-                return _new_batch(connection, info, frame, table, date, source, gold)
+    with connect_to(info) as connection, one_at_a_time(connection, table.use_case, date):
+        with translated(f"publishing {table.use_case} for {date}"):
+            ensure_use_case(connection, table)
+            clear_leftovers(connection, table, date)
+        gold = fingerprint.of_gold(frame, table, date)
+        with translated(f"publishing {table.use_case} for {date}"):
+            same = _live_already(connection, table.use_case, date, source, gold)
+            if same is not None:
+                return same
+            return _new_batch(connection, info, frame, table, date, source, gold)
 
 
 def _new_batch(
@@ -114,7 +135,16 @@ def _new_batch(
     except Exception as error:
         _fail(connection, table, batch_id, error)
         raise
-    return Published(table.use_case, date, batch_id, attempt, gold.rows, gold.checksum, True)
+    return Published(
+        table.use_case,
+        date,
+        batch_id,
+        attempt,
+        gold.rows,
+        gold.checksum,
+        source.model_version,
+        True,
+    )
 
 
 def clear_leftovers(connection: Connection, table: PublishedTable, date: dt.date) -> None:
@@ -132,21 +162,24 @@ def _live_already(
     connection: Connection, use_case: str, date: dt.date, source: Source, gold: Fingerprint
 ) -> Published | None:
     row = connection.execute(
-        "SELECT b.batch_id, b.attempt FROM daybreak.live l JOIN daybreak.batches b USING (batch_id) "
+        "SELECT batch_id, b.attempt FROM daybreak.live l JOIN daybreak.batches b USING (batch_id) "
         "WHERE l.use_case = %s AND l.prediction_date = %s AND b.model_name = %s "
         "AND b.model_version = %s AND b.rows = %s AND b.checksum = %s",
         [use_case, date, source.model_name, source.model_version, gold.rows, gold.checksum],
     ).fetchone()
     if row is None:
         return None
-    return Published(use_case, date, row[0], row[1], gold.rows, gold.checksum, False)
+    return Published(
+        use_case, date, row[0], row[1], gold.rows, gold.checksum, source.model_version, False
+    )
 
 
 def _begin(
     connection: Connection, table: PublishedTable, date: dt.date, source: Source, gold: Fingerprint
 ) -> tuple[int, int]:
     with connection.transaction():
-        row = connection.execute(
+        row = one(
+            connection,
             "INSERT INTO daybreak.batches (use_case, prediction_date, attempt, model_name, "
             "model_version, rows, checksum) SELECT %(use_case)s, %(date)s, "
             "1 + coalesce(max(attempt), 0), %(name)s, %(version)s, %(rows)s, %(checksum)s "
@@ -160,8 +193,7 @@ def _begin(
                 "rows": gold.rows,
                 "checksum": gold.checksum,
             },
-        ).fetchone()
-        assert row is not None
+        )
         # The check lets Postgres attach the table without reading it.
         connection.execute(
             sql.SQL(
@@ -213,9 +245,7 @@ def _attach(connection: Connection, table: PublishedTable, batch_id: int) -> Non
         )
 
 
-def _fail(
-    connection: Connection, table: PublishedTable, batch_id: int, error: Exception
-) -> None:
+def _fail(connection: Connection, table: PublishedTable, batch_id: int, error: Exception) -> None:
     # If the warehouse is gone this fails too: the next try then finds it among the leftovers.
     with suppress(psycopg.Error):
         if isinstance(error, Refused):
@@ -231,9 +261,7 @@ def _discard(connection: Connection, table: PublishedTable, batch_id: int, note:
     if _close(connection, batch_id, "dropped", note) == "loading":
         with suppress(errors.LockNotAvailable), connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '300ms'")
-            connection.execute(
-                sql.SQL("DROP TABLE IF EXISTS {}").format(table.partition(batch_id))
-            )
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.partition(batch_id)))
 
 
 def _close(connection: Connection, batch_id: int, state: str, note: str) -> str | None:

@@ -196,8 +196,9 @@ def _create(connection: Connection, table: PublishedTable) -> None:
         sql.SQL(", {} {}").format(sql.Identifier(c.name), SQL_TYPES[c.kind]) for c in table.columns
     ]
     connection.execute(
-        sql.SQL("CREATE TABLE {} (batch_id bigint NOT NULL, {}{}) PARTITION BY LIST (batch_id)")
-        .format(table.parent, required, sql.Composed(optional))
+        sql.SQL(
+            "CREATE TABLE {} (batch_id bigint NOT NULL, {}{}) PARTITION BY LIST (batch_id)"
+        ).format(table.parent, required, sql.Composed(optional))
     )
     _replace_views(connection, table)
 

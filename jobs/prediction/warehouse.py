@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 from urllib.parse import quote
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
+from psycopg.abc import Params
 from psycopg.conninfo import make_conninfo
 
 from jobs.errors import Refused, Unavailable
@@ -16,6 +17,7 @@ from jobs.settings import Settings
 
 Role = Literal["owner", "publisher", "reader"]
 Connection = psycopg.Connection[tuple[Any, ...]]
+Statement = LiteralString | bytes | sql.SQL | sql.Composed
 
 CONNECT_SECONDS = 5
 PASSING = (
@@ -103,6 +105,14 @@ def _not_connected(error: psycopg.OperationalError, info: str) -> Exception:
             "Run `daybreak up`, which makes roles and database, or mend the DAYBREAK_* settings.",
         )
     return Unavailable(f"The warehouse at {where} does not answer: {said}.", START)
+
+
+def one(connection: Connection, query: Statement, values: Params = ()) -> tuple[Any, ...]:
+    """The row of a query that always has one."""
+    row = connection.execute(query, values).fetchone()
+    if row is None:
+        raise psycopg.DataError("a query that always has a row had none")
+    return row
 
 
 @contextmanager

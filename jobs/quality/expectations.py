@@ -30,7 +30,7 @@ def expectation(expected: Expected, index: int = 0) -> Any:
         Refused: there is no such expectation, or it does not take these arguments.
     """
     _quiet()
-    from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
     from great_expectations.expectations.registry import get_expectation_impl
 
     # Importing the module is what makes our own expectation known.

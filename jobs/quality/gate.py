@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import Refused
-from jobs.quality.expectations import answers, batch_of, expectation
+from jobs.quality.expectations import GateBroken, answers, batch_of, expectation
 from jobs.quality.suite import Expected, Suite, declared
 from jobs.usecase import UseCase
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 YES_OR_NO: dict[str, Any] = {"result_format": "BOOLEAN_ONLY"}
 DETAILS: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}
-COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
+LONGEST_EXAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def validate(df: DataFrame, suite: Suite) -> GateResult:
         Unavailable: Spark is gone.
     """
     asked = _indexed(suite.expectations)
+    _columns_are_there(df, suite)
     batch = batch_of(df)
     passed = [bool(one.success) for one in answers(batch, df, asked, YES_OR_NO)]
     failed = [one for one, ok in zip(suite.expectations, passed, strict=True) if not ok]
@@ -132,13 +134,25 @@ def _indexed(suite: Sequence[Expected]) -> list[tuple[Expected, Any]]:
     return [(expected, expectation(expected, index)) for index, expected in enumerate(suite)]
 
 
+def _columns_are_there(df: DataFrame, suite: Suite) -> None:
+    there = set(df.columns)
+    wanted = {name: one.field for one in suite.expectations for name in _names(one.arguments)}
+    missing = [f"{name} ({where})" for name, where in wanted.items() if name not in there]
+    if missing:
+        raise GateBroken(
+            f"The gate of {suite.table} itself failed, which says nothing about the data: "
+            f"{len(missing)} of {len(wanted)} columns it looks at are not there: "
+            f"{', '.join(missing)}.",
+            "Mend the gate or the step that makes the rows; nothing was changed.",
+        )
+
+
 def _failure(expected: Expected, found: dict[str, Any]) -> Failure:
     examples = dict.fromkeys(str(value) for value in found.get("partial_unexpected_list") or ())
-    columns = {n: v for n, v in expected.arguments.items() if n in COLUMN_ARGUMENTS}
     others = {n: v for n, v in expected.arguments.items() if n not in COLUMN_ARGUMENTS}
     return Failure(
         expectation=expected.expect,
-        column=", ".join(_names(columns)) or None,
+        column=", ".join(_names(expected.arguments)) or None,
         wanted=", ".join(f"{name} {value}" for name, value in others.items()),
         observed=None if "observed_value" not in found else str(found["observed_value"]),
         unexpected_count=found.get("unexpected_count"),
@@ -148,10 +162,11 @@ def _failure(expected: Expected, found: dict[str, Any]) -> Failure:
     )
 
 
-def _names(columns: dict[str, Any]) -> list[str]:
-    given = (v if isinstance(v, list) else [v] for v in columns.values())
+def _names(arguments: dict[str, Any]) -> list[str]:
+    found = [value for name, value in arguments.items() if name in COLUMN_ARGUMENTS]
+    given = (value if isinstance(value, list) else [value] for value in found)
     return [str(name) for some in given for name in some]
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return text if len(text) <= LONGEST_EXAMPLE else f"{text[:LONGEST_EXAMPLE]}…"

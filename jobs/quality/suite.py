@@ -92,6 +92,19 @@ def features(plan: Plan, dates: Dates) -> Suite:
     )
 
 
+def labels(plan: Plan) -> Suite:
+    """The suite of `gold.labels`; a night before which nothing has happened yet has no rows."""
+    table = Tables(plan).labels()
+    return Suite(
+        table.name,
+        (
+            *_not_null((*table.key, "prediction_date", "matured_at"), "label"),
+            Expected(IN_SET, {"column": "label", "value_set": [0.0, 1.0]}, "label.expression"),
+            _unique(table.key, "entity.key"),
+        ),
+    )
+
+
 def predictions(plan: Plan, dates: Dates, feature_rows: int) -> Suite:
     """The suite of `gold.predictions` for `dates`, whose features have `feature_rows` rows."""
     table = Tables(plan).predictions()
@@ -118,7 +131,11 @@ def declared(usecase: UseCase) -> tuple[Expected, ...]:
     """Every expectation that the owner wrote, with the field that it stands in."""
     gates = usecase.gates
     return (
-        *(e for name, some in gates.silver.items() for e in _declared(some, f"gates.silver.{name}")),
+        *(
+            e
+            for name, some in gates.silver.items()
+            for e in _declared(some, f"gates.silver.{name}")
+        ),
         *_declared(gates.features, "gates.features"),
         *_declared(gates.predictions, "gates.predictions"),
     )
@@ -154,7 +171,7 @@ def _column_rules(columns: dict[str, Column], where: str) -> Iterator[Expected]:
         if column.values is not None:
             yield Expected(IN_SET, {"column": name, "value_set": list(column.values)}, place)
         if column.pattern is not None:
-            yield Expected(MATCHES, {"column": name, "regex": f"^(?:{column.pattern})$"}, place)
+            yield Expected(MATCHES, {"column": name, "regex": rf"\A(?:{column.pattern})\z"}, place)
 
 
 def _ends(column: Column) -> dict[str, float]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from great_expectations.core.metric_domain_types import MetricDomainTypes
-from great_expectations.execution_engine import SparkDFExecutionEngine
+from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
-from pyspark.sql import functions as F  # noqa: N812  # the name Spark's own documentation uses
+from pyspark.sql import functions as F
 
 METRIC = "table.repeated_keys"
 
@@ -25,7 +25,7 @@ class RepeatedKeys(TableMetricProvider):
     metric_name = METRIC
     value_keys = ("column_list",)
 
-    @metric_value(engine=SparkDFExecutionEngine)  # type: ignore[untyped-decorator]
+    @metric_value(engine=SparkDFExecutionEngine)
     def _spark(
         cls,  # noqa: N805  # the decorator makes it a class method
         execution_engine: Any,

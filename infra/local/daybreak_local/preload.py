@@ -1,7 +1,9 @@
 """Import once, in Airflow's scheduler, what every task would import again.
 
 LocalExecutor forks its workers from the scheduler and a task from its worker, so a module the
-scheduler has is there at once. Measured in infra/decisions/0006-preloaded-tasks.md.
+scheduler has is there at once. Importing these takes 4.5 s of a core, which each task of a night
+would spend again; the scheduler spends it once, and holds 150 MB more. They are safe to fork:
+none starts a thread before it is used, and training, Arrow, gRPC and HTTP were tried in tasks.
 """
 
 from __future__ import annotations

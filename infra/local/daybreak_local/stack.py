@@ -29,8 +29,8 @@ from jobs.settings import Settings
 
 Say = Callable[[str], None]
 
-_HEALTHY_WITHIN = {"postgres": 60.0, "spark": 120.0, "mlflow": 120.0}
-_AIRFLOW_HEALTHY_WITHIN = 180.0
+_HEALTHY_WITHIN = {"postgres": 120.0, "spark": 240.0, "mlflow": 240.0}
+_AIRFLOW_HEALTHY_WITHIN = 300.0
 _LOCK_SECONDS = 600.0
 _STOP_SECONDS = 30.0
 
@@ -120,7 +120,7 @@ def _supervised(
     fetch_jars(settings.jars or places.home / "jars", say, maven)
     for folder in (settings.lake, settings.landing):
         if "://" not in folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings, keys, start_supervisord(places, programs(places, settings, keys))
 
 

@@ -216,8 +216,8 @@ def _section(places: Places, program: Program) -> str:
         "startretries=20",
         f"stopsignal={program.stop_signal}",
         f"stopwaitsecs={program.stop_seconds}",
-        # Postgres ends its own children in order; a signal to all of them would cut that short.
-        f"stopasgroup={'true' if program.stop_signal == 'TERM' else 'false'}",
+        # Each ends its own children in order; a signal to all of them would cut that short.
+        "stopasgroup=false",
         "killasgroup=true",
         "redirect_stderr=true",
         f"stdout_logfile={_escaped(places.log_of(program.name))}",

@@ -101,11 +101,13 @@ GRANT SELECT ON predictions._live, predictions._use_cases
 
 
 def upgrade() -> None:
+    """Make what the docstring above names."""
     for part in (SCHEMAS, CATALOG, FOR_READERS):
         op.execute(part)
 
 
 def downgrade() -> None:
+    """Remove it, and all rows in it."""
     op.execute("DROP SCHEMA predictions, batches CASCADE")
     op.execute(
         "DROP TABLE daybreak.live_history, daybreak.live, daybreak.loads, daybreak.batches, "

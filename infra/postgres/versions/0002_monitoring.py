@@ -88,8 +88,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA monitoring TO daybr
 
 
 def upgrade() -> None:
+    """Make what the docstring above names."""
     op.execute(TABLES)
 
 
 def downgrade() -> None:
+    """Remove it, and all rows in it."""
     op.execute("DROP SCHEMA monitoring CASCADE")

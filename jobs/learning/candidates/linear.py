@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.functions import array_to_vector
+from pyspark.sql import functions as F  # noqa: N812
 
 from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import Encoding, Scaling, fit_scaling
+from jobs.learning.preprocess import Encoding, Scaling, fit_scaling, vectors
 
 # A light ridge: enough to make collinear 0/1 columns identifiable.
 RIDGE = 1e-4
@@ -41,7 +42,8 @@ class Linear:
         ready = self.scaling.apply(self.encoding.matrix(batch))
         # einsum adds each row up by itself; BLAS may round a row by its neighbours.
         margin = np.einsum("ij,j->i", ready, self._weights) + self.intercept
-        return 1.0 / (1.0 + np.exp(-np.clip(margin, -500, 500)))
+        chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(margin, -500, 500)))
+        return chances
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -75,16 +77,14 @@ def fit(parts: Parts, encoding: Encoding) -> Linear:
 
     def ready(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            matrix = scaling.apply(encoding.matrix(batch))
-            ends = np.arange(0, matrix.size + 1, max(1, matrix.shape[1]), dtype=np.int32)
-            lists = pa.ListArray.from_arrays(ends, matrix.ravel())
-            yield pa.RecordBatch.from_arrays([lists, batch.column("label")], ["x", "label"])
+            columns = [vectors(scaling.apply(encoding.matrix(batch))), batch.column("label")]
+            yield pa.RecordBatch.from_arrays(columns, ["x", "label"])
 
     rows = parts.train.select(*encoding.inputs, "label")
-    vectors = rows.mapInArrow(ready, "x array<double>, label double")
+    columns = rows.mapInArrow(ready, "x array<double>, label double")
     learner = LogisticRegression(
         featuresCol="x", regParam=RIDGE, maxIter=ITERATIONS, standardization=False
     )
-    fitted = learner.fit(vectors.withColumn("x", array_to_vector("x")))
+    fitted = learner.fit(columns.withColumn("x", array_to_vector(F.col("x"))))
     values = [float(f"{value:.{DIGITS}g}") for value in fitted.coefficients.toArray()]
     return Linear(encoding, scaling, tuple(values), float(f"{fitted.intercept:.{DIGITS}g}"))

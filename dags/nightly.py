@@ -1,0 +1,60 @@
+"""# The night of NAME
+
+Takes in what landed, checks it, scores one prediction date and puts the scores live in the
+warehouse. Nothing that a gate refuses is ever visible, and last night's scores stay up until
+tonight's are complete. The run's partition key is the prediction date.
+
+| a task fails | what it means | what to do |
+|---|---|---|
+| `ingest` waits, then fails | the files it names did not land within 3 hours of the cutoff | have them delivered, then clear the task |
+| `ingest` fails at once | a file is cut off, empty, or has other columns | have it delivered again under the same name, then clear the task |
+| `gate`, `gate_...` | a table broke an expectation; the log names it, with the number of rows | `daybreak quarantine list NAME`; mend the source or the expectation, then clear the step before the gate |
+| `predict` | there is no champion, or its files were changed | `daybreak trigger NAME train`, or `daybreak rollback` |
+| `publish` | the warehouse did not answer, or the copy differs from gold | `daybreak status`, then clear the task; readers still see the last batch |
+| `labels`, `monitor` | tonight's scores are live all the same | clear the task |
+
+Every task may be run again: it leaves what one clean run would have left. Past dates:
+`daybreak trigger NAME nightly --from 2013-10-01 --to 2013-10-07`, or a backfill on this page.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from airflow.sdk import TaskGroup, chain
+
+from daybreak_airflow.dates import night
+from daybreak_airflow.steps import RetrainOperator, StepOperator, WaitingStepOperator
+from daybreak_airflow.wiring import date_field, declared, use_case_dag
+
+FORM = {"date": date_field("Prediction date", "Empty: the newest date there is.")}
+
+for plan in declared().plans:
+    with use_case_dag(plan, "nightly", plan.usecase.schedule.cron, __doc__, FORM):
+        common = {"use_case": plan.name, "when": night}
+        with TaskGroup("bronze"):
+            ingest = WaitingStepOperator(task_id="ingest", step="ingest", **common)
+        with TaskGroup("silver"):
+            conform = StepOperator(task_id="conform", step="conform", **common)
+            gate_silver = StepOperator(
+                task_id="gate", step="gate", options={"layer": "silver"}, **common
+            )
+        with TaskGroup("gold"):
+            labels = StepOperator(task_id="labels", step="labels", **common)
+            features = StepOperator(task_id="features", step="features", **common)
+            gate_features = StepOperator(
+                task_id="gate_features", step="gate", options={"layer": "features"}, **common
+            )
+            predict = StepOperator(task_id="predict", step="predict", **common)
+            gate_predictions = StepOperator(
+                task_id="gate_predictions", step="gate", options={"layer": "predictions"}, **common
+            )
+        with TaskGroup("warehouse"):
+            publish = StepOperator(task_id="publish", step="publish", **common)
+        with TaskGroup("monitoring"):
+            # Teardowns run however the night ended, and cannot turn a published night red.
+            monitor = StepOperator(task_id="monitor", step="monitor", **common).as_teardown()
+            retrain = RetrainOperator(
+                task_id="retrain", monitor="monitoring.monitor", train=f"{plan.name}__train"
+            ).as_teardown()
+        chain(ingest, conform, gate_silver, features, gate_features, predict, gate_predictions)
+        chain(gate_predictions, publish, monitor, retrain)
+        chain(gate_silver, labels, monitor)

@@ -1,0 +1,68 @@
+"""# The training of NAME
+
+Builds what is missing of the history, fits every candidate on what was known at the cutoff,
+judges them and the champion on the gold holdout, and promotes a challenger only if the evidence
+holds. It runs weekly, when the monitor of a night asks for it, and by hand with the form. The
+run's partition key, or the form's cutoff, is the date of the cutoff.
+
+| a task fails | what it means | what to do |
+|---|---|---|
+| `ingest`, `conform`, `gate`, `features`, `gate_features`, `labels` | as in `NAME__nightly` | as there |
+| `train` | too few days, one class only, or a worker died | read the sentence; give an earlier start or a later cutoff, or clear the task |
+| `evaluate` | MLflow did not answer, or a candidate is missing | `daybreak status`, then clear the task |
+| `promote` | the registry or the warehouse did not answer | clear the task: the alias moves once |
+
+A training that ends without a promotion is green: the decision and its reasons are in the log of
+`promote` and in `daybreak evaluate NAME`. By hand: `daybreak trigger NAME train --cutoff
+2013-10-01 --trials 20`.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from airflow.sdk import Param, TaskGroup, chain
+
+from daybreak_airflow.dates import history, learning
+from daybreak_airflow.steps import StepOperator
+from daybreak_airflow.wiring import date_field, declared, use_case_dag
+
+for plan in declared().plans:
+    form = {
+        "cutoff": date_field("Cutoff", "Train on what was known on this date. Empty: the newest."),
+        "history_from": date_field("History from", "Empty: all there is."),
+        "holdout_until": date_field(
+            "Holdout until", "Judge on the dates after the cutoff up to this one instead."
+        ),
+        "trials": Param(plan.usecase.model.tune.trials, type="integer", minimum=0, maximum=1000),
+        "approval": Param(plan.usecase.promote.approval, type="string", enum=["auto", "required"]),
+    }
+    with use_case_dag(plan, "train", plan.usecase.schedule.train_cron, __doc__, form):
+        past = {"use_case": plan.name, "when": history}
+        # What the nights have built already is not built again.
+        missing = {"refresh": "missing"}
+        with TaskGroup("bronze"):
+            ingest = StepOperator(task_id="ingest", step="ingest", options=missing, **past)
+        with TaskGroup("silver"):
+            conform = StepOperator(task_id="conform", step="conform", options=missing, **past)
+            gate_silver = StepOperator(
+                task_id="gate", step="gate", options={"layer": "silver"}, **past
+            )
+        with TaskGroup("gold"):
+            labels = StepOperator(task_id="labels", step="labels", options=missing, **past)
+            features = StepOperator(task_id="features", step="features", options=missing, **past)
+            gate_features = StepOperator(
+                task_id="gate_features", step="gate", options={"layer": "features"}, **past
+            )
+        with TaskGroup("learning"):
+            train, evaluate, promote = (
+                StepOperator(
+                    task_id=step,
+                    step=step,
+                    use_case=plan.name,
+                    when=learning,
+                    form=("trials", "approval", "holdout_until"),
+                )
+                for step in ("train", "evaluate", "promote")
+            )
+        chain(ingest, conform, gate_silver, [features, labels])
+        chain(features, gate_features, train, evaluate, promote)
+        chain(labels, train)

@@ -1,0 +1,65 @@
+"""What is in quarantine, counted for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.lake.tables import Tables
+from jobs.plan import Dates
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Rows of one file that failed one rule.
+
+    `column` and `example` are None for a rule about the whole row; `line` is the number of the
+    first of the records in its file, from 1 and without the header.
+    """
+
+    source: str
+    date: dt.date
+    rule: str
+    column: str | None
+    rows: int
+    example: str | None
+    file: str
+    line: int
+
+
+def summary(
+    spark: SparkSession, tables: Tables, dates: Dates | None, rule: str | None
+) -> list[Quarantined]:
+    """Quarantined rows by source, batch date, rule, column and file, in this order.
+
+    Args:
+        dates: only these batch dates; None takes all.
+        rule: only this rule; None takes all.
+    """
+    parts = [_of_source(spark, tables, source) for source in tables.plan.usecase.sources]
+    found = reduce(lambda one, other: one.unionByName(other), parts)
+    if dates is not None:
+        found = found.where(F.col("_batch_date").between(F.lit(dates.first), F.lit(dates.last)))
+    if rule is not None:
+        found = found.where(F.col("rule") == F.lit(rule))
+    by = ["source", "_batch_date", "rule", "column"]
+    rows = (
+        found.groupBy(*by, "_file")
+        .agg(F.count(F.lit(1)), F.min_by("value", "_row"), F.min("_row"))
+        .orderBy(*by, "_file")
+        .collect()
+    )
+    return [
+        Quarantined(row[0], row[1], row[2], row[3], row[5], row[6], row[4], row[7]) for row in rows
+    ]
+
+
+def _of_source(spark: SparkSession, tables: Tables, source: str) -> DataFrame:
+    return tables.quarantine(source).read(spark).withColumn("source", F.lit(source))

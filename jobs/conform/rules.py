@@ -1,0 +1,97 @@
+"""The rules a bronze row must pass, as Spark columns made from a source's declaration.
+
+They read a frame in which every declared column is typed and its text is in the struct `_text`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column as Expression
+from pyspark.sql import functions as f
+
+from jobs.lake.tables import TYPES
+from jobs.usecase import Column, Source
+
+# ISO 8601 with a zone: a time without one would mean another moment in another session.
+MOMENT = (
+    r"\A\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})\z"
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A way to fail.
+
+    Attributes:
+        rule: its name.
+        column: the column it looks at, or empty if it looks at the whole row.
+        fails: true for a row that fails; null counts as passed.
+        value: what to show of the row, as text.
+    """
+
+    rule: str
+    column: str
+    fails: Expression
+    value: Expression
+
+
+def typed(name: str, column: Column) -> Expression:
+    """A text column cast to its type; null where that cannot be done."""
+    text = f.col(name)
+    cast = text.try_cast(TYPES[column.type])
+    if column.type == "timestamp":
+        return f.when(text.rlike(MOMENT), cast)
+    if column.type == "date":
+        dashes = (f.substring(text, 5, 1) == "-") & (f.substring(text, 8, 1) == "-")
+        return f.when((f.length(text) == 10) & dashes, cast)
+    return text if column.type == "string" else cast
+
+
+def checks(spec: Source) -> list[Check]:
+    """Every way in which a single row can fail, but for a record that could not be split."""
+    found = [check for name, column in spec.columns.items() for check in _of_column(name, column)]
+    if spec.date and spec.arrives.as_ == "daily":
+        other_day = f.col(spec.date) != f.col("_batch_date")
+        found.append(Check("wrong_date", spec.date, other_day, _text(spec.date)))
+    nothing = f.lit(None).cast("string")
+    found += [Check(rule.name, "", ~f.expr(rule.expression), nothing) for rule in spec.rules]
+    return found
+
+
+def fails(spec: Source) -> Expression:
+    """True for a row that fails anything, false for all others."""
+    ways = [check.fails for check in checks(spec)]
+    return f.coalesce(reduce(or_, ways, f.col("_malformed").isNotNull()), f.lit(False))
+
+
+def _of_column(name: str, column: Column) -> list[Check]:
+    value, text = f.col(name), _text(name)
+    ways: list[tuple[str, Expression]] = []
+    if column.required:
+        ways.append(("required", text.isNull()))
+    if column.type != "string":
+        ways.append(("type", text.isNotNull() & _mistyped(value, text, column)))
+    if column.min is not None:
+        ways.append(("range", value < column.min))
+    if column.max is not None:
+        ways.append(("range", value > column.max))
+    if column.values is not None:
+        ways.append(("set", ~text.isin(*column.values)))
+    if column.pattern is not None:
+        ways.append(("pattern", ~text.rlike(rf"\A(?:{column.pattern})\z")))
+    return [Check(rule, name, condition, text) for rule, condition in ways]
+
+
+def _mistyped(value: Expression, text: Expression, column: Column) -> Expression:
+    if column.type != "number":
+        return value.isNull()
+    # Java also reads NaN, Infinity, and 1d or 1f; none of them is a number in a file.
+    finite = f.abs(value) < float("inf")
+    return value.isNull() | ~finite | f.substring(text, -1, 1).isin("d", "D", "f", "F")
+
+
+def _text(name: str) -> Expression:
+    return f.col("_text").getField(name)

@@ -1,0 +1,130 @@
+"""Evaluations as people and programs read them: the newest one, or one made to order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.context import Context
+from jobs.engine import Engine
+from jobs.errors import Refused
+from jobs.learning import registry
+from jobs.learning.evaluation import Evaluation
+from jobs.learning.promotion import decide
+from jobs.plan import Dates, Plan
+from jobs.steps import run
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An evaluation with its decision.
+
+    Attributes:
+        run_id: the MLflow run that holds models, plots and evidence.
+        cutoff: date of the training's cutoff.
+        decision: `promote`, `keep` or `needs_person`.
+        sentence: why, with metric, gain and interval.
+    """
+
+    use_case: str
+    run_id: str
+    cutoff: str
+    evaluation: Evaluation
+    decision: str
+    sentence: str
+
+
+def newest(plan: Plan) -> Judged:
+    """The newest evaluation that was decided on.
+
+    Raises:
+        Refused: there is none yet.
+    """
+    client = registry.connect(plan.settings)
+    with registry.reachable(plan.settings):
+        experiment = client.get_experiment_by_name(plan.name)
+        found = experiment and client.search_runs(
+            [experiment.experiment_id],
+            "tags.`daybreak.challenger` != ''",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        if not found:
+            raise Refused(
+                f"No model of {plan.name} was evaluated yet.",
+                f"Train one: `daybreak trigger {plan.name} train`.",
+            )
+        return _judged(plan, found[0])
+
+
+def cutoffs_decided(plan: Plan) -> set[str]:
+    """The cutoffs whose challenger was registered and decided on."""
+    client = registry.connect(plan.settings)
+    with registry.reachable(plan.settings):
+        versions = client.search_model_versions(f"name = '{plan.name}'")
+    return {v.tags["daybreak.cutoff"] for v in versions if "daybreak.decision" in v.tags}
+
+
+def what_if(
+    plan: Plan,
+    cutoff: dt.date,
+    holdout_until: dt.date | None,
+    trials: int | None,
+    say: Callable[[str], None],
+) -> Judged:
+    """Train on what was known at a cutoff and judge on the holdout; the champion stays.
+
+    What is missing of bronze, silver and gold for these dates is built first.
+
+    Raises:
+        Refused: as the steps say, for example a gate.
+    """
+    split = plan.split(cutoff, holdout_until)
+    final = split.holdout.last + dt.timedelta(days=1 + plan.usecase.label.maturity)
+    engine = Engine(plan.settings)
+    options = {"refresh": "missing", "what_if": True}
+    options |= {"trials": trials} if trials is not None else {}
+    options |= {"holdout_until": str(holdout_until)} if holdout_until else {}
+    history = Context(plan, Dates(plan.usecase.schedule.start, max(final, cutoff)), engine, options)
+    learning = Context(plan, Dates(plan.usecase.schedule.start, cutoff), engine, options)
+    try:
+        for step, layer in (
+            ("ingest", None),
+            ("conform", None),
+            ("gate", "silver"),
+            ("labels", None),
+            ("features", None),
+            ("gate", "features"),
+        ):
+            past = Context(plan, history.dates, engine, {**options, "layer": layer})
+            say(run(step, past).sentence)
+        for step in ("train", "evaluate"):
+            result = run(step, learning)
+            say(result.sentence)
+    finally:
+        engine.stop()
+    client = registry.connect(plan.settings)
+    with registry.reachable(plan.settings):
+        return _judged(plan, client.get_run(result.facts["run_id"]))
+
+
+def _judged(plan: Plan, found: Run) -> Judged:
+    client = registry.connect(plan.settings)
+    run_id = str(found.info.run_id)
+    path = client.download_artifacts(run_id, "evaluation/evaluation.json")
+    evaluation = Evaluation.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    decision = decide(evaluation, plan.usecase.promote)
+    return Judged(
+        use_case=plan.name,
+        run_id=run_id,
+        cutoff=found.data.tags["daybreak.cutoff"],
+        evaluation=evaluation,
+        decision=decision.status,
+        sentence=decision.sentence,
+    )

@@ -1,0 +1,85 @@
+"""Silver to gold: the features of a range of prediction dates, by the use case's own module."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as f
+
+from jobs.errors import Refused
+from jobs.features.inputs import DATE, FeatureInputs
+from jobs.features.known import cutoff_of
+from jobs.plan import Dates, Plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def build(plan: Plan, silver: Mapping[str, DataFrame], dates: Dates) -> DataFrame:
+    """One row per entity scheduled for each date, from what was known at the date's cutoff.
+
+    Args:
+        silver: every source's silver table, all versions.
+
+    Returns:
+        The columns of `gold.features`: key, `prediction_date`, numeric features as double,
+        categorical ones as string, `_cutoff_at`.
+
+    Raises:
+        Refused: there is no such feature module, or it does not give a declared column.
+    """
+    pruned = {name: _history(plan, name, rows, dates) for name, rows in silver.items()}
+    made = _module(plan)(FeatureInputs(plan.usecase, dates, pruned))
+    _require(plan, made.columns)
+    spec = plan.usecase.features
+    key = plan.usecase.entity.key
+    # A feature that is also part of the key is there once.
+    return made.select(
+        *key,
+        DATE,
+        *[f.col(name).cast("double").alias(name) for name in spec.numeric if name not in key],
+        *[f.col(name).cast("string").alias(name) for name in spec.categorical if name not in key],
+        cutoff_of(f.col(DATE), plan.usecase).alias("_cutoff_at"),
+    )
+
+
+def _history(plan: Plan, source: str, rows: DataFrame, dates: Dates) -> DataFrame:
+    """Only the days that the features may look at, so that no other files are read."""
+    if plan.usecase.sources[source].arrives.as_ != "daily":
+        return rows
+    span = dates.shifted(first=-plan.usecase.features.history)
+    return rows.where(f.col("_batch_date").between(f.lit(span.first), f.lit(span.last)))
+
+
+def _module(plan: Plan) -> Callable[[FeatureInputs], DataFrame]:
+    # By its place and not by import, because use cases may live outside this project.
+    name = plan.usecase.features.module
+    path = plan.settings.usecases / plan.name / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"daybreak_{plan.name}_{name}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise Refused(
+            f"The use case {plan.name} has no feature module: {path} does not exist.",
+            "Write it, or name another in features.module.",
+        )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look up their module
+    spec.loader.exec_module(module)
+    if not hasattr(module, "build"):
+        raise Refused(f"{path} has no function build.", "Add `def build(inputs) -> DataFrame`.")
+    found: Callable[[FeatureInputs], DataFrame] = module.build
+    return found
+
+
+def _require(plan: Plan, columns: list[str]) -> None:
+    usecase = plan.usecase
+    wanted = (*usecase.entity.key, DATE, *usecase.features.names)
+    missing = [name for name in dict.fromkeys(wanted) if name not in columns]
+    if missing:
+        raise Refused(
+            f"The feature module of {plan.name} lacks {len(missing)} declared columns: "
+            f"{', '.join(missing)}.",
+            "Add them to the module's build, or take them out of features in usecase.yaml.",
+        )

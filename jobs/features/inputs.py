@@ -1,0 +1,79 @@
+"""What a use case's feature module is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as f
+
+from jobs.features.known import FIRST, LAST, seen, seen_on
+from jobs.plan import Dates
+from jobs.usecase import UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+DATE = "prediction_date"
+
+
+@dataclass(frozen=True)
+class FeatureInputs:
+    """The silver tables that the features of some prediction dates may look at.
+
+    Attributes:
+        usecase: the declaration.
+        dates: the prediction dates to build.
+        silver: every source's rows with all versions; of daily sources only the days from
+            `features.history` before the first date up to the last date.
+    """
+
+    usecase: UseCase
+    dates: Dates
+    silver: Mapping[str, DataFrame]
+
+    def entities(self) -> DataFrame:
+        """The entities of each prediction date as known at its cutoff, with `prediction_date`."""
+        entity = self.usecase.entity
+        dated = self.silver[entity.source].withColumn(DATE, f.col(entity.date))
+        wanted = dated.where(f.col(DATE).between(f.lit(self.dates.first), f.lit(self.dates.last)))
+        return seen_on(wanted, self.usecase, DATE)
+
+    def facts(self, source: str) -> DataFrame:
+        """A daily source's versions with `_day` and the dates that see them."""
+        date = self.usecase.sources[source].date
+        assert date is not None, f"{source} is a snapshot and has no days"
+        return seen(self.silver[source], self.usecase).withColumn("_day", f.col(date))
+
+    def looked_up(self, rows: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
+        """`rows` with columns of a snapshot as each row's `prediction_date` sees it, or null.
+
+        Args:
+            on: the column of `rows` that holds the snapshot's (single) key.
+            wanted: columns of the snapshot to add.
+        """
+        (key,) = self.usecase.sources[source].key
+        versions = seen(self.silver[source], self.usecase)
+        there = versions.select(f.col(key).alias("_on"), *wanted, FIRST, LAST)
+        same = (f.col(on) == f.col("_on")) & f.col(DATE).between(f.col(FIRST), f.col(LAST))
+        return rows.join(f.broadcast(there), on=same, how="left").drop("_on", FIRST, LAST)
+
+    def joined(self, facts: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
+        """Facts with columns of a snapshot, each pair seen on the dates that see both of the two.
+
+        A fact whose key the snapshot does not have is left out.
+        """
+        (key,) = self.usecase.sources[source].key
+        there = seen(self.silver[source], self.usecase).select(
+            f.col(key).alias("_on"), *wanted, f.col(FIRST).alias("_from"), f.col(LAST).alias("_to")
+        )
+        meet = (f.col(FIRST) <= f.col("_to")) & (f.col("_from") <= f.col(LAST))
+        pairs = facts.join(
+            f.broadcast(there), on=(f.col(on) == f.col("_on")) & meet, how="inner"
+        )
+        return (
+            pairs.withColumn(FIRST, f.greatest(FIRST, "_from"))
+            .withColumn(LAST, f.least(LAST, "_to"))
+            .drop("_on", "_from", "_to")
+        )

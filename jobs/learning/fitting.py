@@ -1,0 +1,145 @@
+"""All candidates of one training: fitted on train, calibrated and cut on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import functions as F  # noqa: N812
+
+from jobs.errors import Refused
+from jobs.learning import reference
+from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
+from jobs.learning.candidates import boosted, constant, linear, rule
+from jobs.learning.candidates.boosted import Fit
+from jobs.learning.candidates.candidate import Candidate
+from jobs.learning.dataset import Parts
+from jobs.learning.leak import refuse_leaks
+from jobs.learning.metrics import METRICS
+from jobs.learning.model import Model
+from jobs.learning.preprocess import Encoding, fit_encoding
+from jobs.learning.scoring import with_scores
+from jobs.learning.tune import tuned
+from jobs.plan import Plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Record = Callable[[int, Mapping[str, Any], Fit], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        models: each candidate by its kind, the simplest first.
+        validation: each candidate's metrics on validation; they chose rounds and thresholds, so
+            they flatter.
+        rows: of `train` and `validation`.
+        settings: of XGBoost, as fitted.
+    """
+
+    models: Mapping[str, Model]
+    validation: Mapping[str, Mapping[str, float]]
+    rows: Mapping[str, int]
+    settings: Mapping[str, Any]
+
+
+def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) -> Trained:
+    """Fit every candidate; `record` is told of each tuning trial.
+
+    Raises:
+        Refused: a part is empty or has one class only, or a feature gives the label away.
+        Unavailable: a Spark worker was lost.
+    """
+    rows = {"train": _rows(parts.train, "training"), "validation": _rows(parts.validation, "val")}
+    features = plan.usecase.features
+    key = plan.usecase.entity.key
+    sampled = reference.sample(parts.train, key, rows["train"], (*features.names, "label"))
+    refuse_leaks(sampled, _column(sampled, "label"), features)
+    encoding = fit_encoding(parts.train, features)
+    trees, settings = _trees(parts, encoding, plan, trials, record)
+    fitted: list[Candidate] = [
+        constant.fit(parts),
+        rule.fit(parts, plan.usecase.model.rule),
+        linear.fit(parts, encoding),
+        trees.candidate,
+    ]
+    raw = {
+        candidate.kind: Model(
+            use_case=plan.name,
+            cutoff=cutoff,
+            numeric=features.numeric,
+            categorical=features.categorical,
+            candidate=candidate,
+            calibration=Calibration(),
+            threshold=0.5,
+            reference=reference.describe(sampled, features),
+        )
+        for candidate in fitted
+    }
+    scored = with_scores(parts.validation, raw, ("label",)).toArrow()
+    finished = {
+        kind: _finished(model, _column(scored, kind), _column(scored, "label"), plan)
+        for kind, model in raw.items()
+    }
+    return Trained(
+        models={kind: model for kind, (model, _) in finished.items()},
+        validation={kind: found for kind, (_, found) in finished.items()},
+        rows=rows,
+        settings={**settings, "rounds_kept": trees.rounds},
+    )
+
+
+def _trees(
+    parts: Parts, encoding: Encoding, plan: Plan, trials: int, record: Record
+) -> tuple[Fit, Mapping[str, Any]]:
+    model = plan.usecase.model
+    workers = plan.settings.spark_workers
+    data = boosted.encoded(parts, encoding, plan.usecase.entity.key, workers)
+    try:
+        if trials:
+            return tuned(data, model, trials, record)
+        return boosted.fit(data, model, model.parameters), model.parameters
+    finally:
+        data.frame.unpersist()
+
+
+def _finished(
+    model: Model, raw: NDArray[np.float64], labels: NDArray[np.float64], plan: Plan
+) -> tuple[Model, dict[str, float]]:
+    """The model with its calibration and threshold, and its metrics on validation."""
+    order = np.lexsort((labels, raw))
+    raw, labels = raw[order], labels[order]
+    kind = plan.usecase.model.calibrate
+    calibration = fit_isotonic(raw, labels) if kind == "isotonic" else Calibration()
+    scores = calibration.apply(raw)
+    threshold = best_f1_threshold(scores, labels)
+    seen = {**model.reference, "score": reference.numbers(scores)}
+    found = {name: metric(labels, scores, threshold) for name, metric in METRICS.items()}
+    return replace(model, calibration=calibration, threshold=threshold, reference=seen), found
+
+
+def _rows(part: DataFrame, name: str) -> int:
+    rows, yes = part.agg(F.count("*"), F.sum("label")).collect()[0]
+    if not rows:
+        raise Refused(
+            f"The {name} part of the training set has no rows with a known label.",
+            "Choose a later cutoff, or bring in the days before it.",
+        )
+    if yes in (0, rows):
+        raise Refused(
+            f"All {rows} rows of the {name} part have the same label, {'yes' if yes else 'no'}.",
+            "Look at label.expression, or choose a later cutoff.",
+        )
+    return int(rows)
+
+
+def _column(rows: pa.Table, name: str) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = rows[name].to_numpy()
+    return found

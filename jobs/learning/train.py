@@ -1,0 +1,281 @@
+"""The three steps of learning: train, evaluate on the holdout, promote.
+
+They meet in one MLflow run, found again by the training's cutoff and holdout.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyspark.sql import functions as F  # noqa: N812
+
+from jobs.context import Context, StepResult
+from jobs.errors import Refused
+from jobs.learning import evaluate as evaluation
+from jobs.learning import registry
+from jobs.learning.candidates.boosted import Fit
+from jobs.learning.dataset import Parts, Versions, content_hash, labelled, versions
+from jobs.learning.evaluate import CHAMPION, Holdout, Scored
+from jobs.learning.evaluation import Evaluation
+from jobs.learning.fitting import Trained, fit_all
+from jobs.learning.model import Model
+from jobs.learning.plots import drawn
+from jobs.learning.promotion import decide
+from jobs.learning.scoring import with_scores
+from jobs.plan import Dates, Split
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from pyspark.sql import DataFrame
+
+EVIDENCE = "evaluation.json"
+
+
+def train(ctx: Context) -> StepResult:
+    """Fit all candidates on what was known at the cutoff, and keep them in a new MLflow run.
+
+    Options: `trials` (of tuning; default: the use case's), `holdout_until` (a date: hold out the
+    days from the cutoff to it instead of the days before the cutoff).
+
+    Raises:
+        Refused: no rows, one class only, or a feature that gives the label away.
+        Unavailable: a Spark worker or MLflow was lost.
+    """
+    client = registry.connect(ctx.plan.settings)
+    spark = ctx.engine.classic()
+    split = _split(ctx)
+    read = versions(ctx.tables, spark)
+    learned = Dates(split.train.first, split.validation.last)
+    frame = labelled(ctx.tables, spark, learned, ctx.plan.cutoff(ctx.date), read).persist()
+    try:
+        with registry.reachable(ctx.plan.settings):
+            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx, read))
+            trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
+            client.set_tag(run_id, "daybreak.training_sha256", content_hash(frame))
+            _log(client, run_id, trained)
+            client.set_terminated(run_id, "FINISHED")
+    finally:
+        frame.unpersist()
+    best = max(trained.validation, key=lambda kind: trained.validation[kind]["roc_auc"])
+    return StepResult(
+        step="train",
+        use_case=ctx.plan.name,
+        dates=ctx.dates,
+        sentence=(
+            f"{len(trained.models)} candidates learned from {trained.rows['train']} rows of "
+            f"{split.train}; on validation {best} is best, with ROC AUC "
+            f"{trained.validation[best]['roc_auc']:.4f}."
+        ),
+        rows=trained.rows,
+        facts={"run_id": run_id},
+    )
+
+
+def evaluate(ctx: Context) -> StepResult:
+    """Compare the candidates of the latest training, and the champion, on the holdout.
+
+    Raises:
+        Refused: there is no such training, or the holdout has no rows or one class only.
+        Unavailable: MLflow was lost.
+    """
+    client = registry.connect(ctx.plan.settings)
+    split = _split(ctx)
+    with registry.reachable(ctx.plan.settings):
+        run = registry.find_run(client, ctx.plan.name, ctx.date, str(split.holdout))
+        models = registry.candidates(client, run)
+        rows = _holdout_rows(ctx, split)
+        champion = registry.alias(client, ctx.plan.name, registry.CHAMPION)
+        problem = None
+        if champion is not None:
+            try:
+                models[CHAMPION] = _usable(client, ctx.plan.name, champion, rows.columns)
+            except Refused as refusal:
+                problem = refusal.sentence
+        holdout, scored = _scored(ctx, rows, models)
+        found = evaluation.evaluate(
+            holdout,
+            scored,
+            metric=ctx.plan.usecase.model.metric,
+            confidence=ctx.plan.usecase.promote.confidence,
+            seed=ctx.plan.usecase.model.seed,
+        ).model_copy(update={"champion_version": champion, "champion_problem": problem})
+        importance = models[found.challenger].candidate.importance()
+        pictures = drawn(found, holdout, scored, importance)
+        _log_evaluation(client, run.info.run_id, found, pictures)
+    best = found.of(found.challenger).metrics[found.metric]
+    return StepResult(
+        step="evaluate",
+        use_case=ctx.plan.name,
+        dates=ctx.dates,
+        sentence=(
+            f"The challenger is {found.challenger}, with {found.metric} {best.value:.4f} on "
+            f"{found.rows} holdout rows of {split.holdout}."
+        ),
+        rows={"holdout": found.rows},
+        facts={"run_id": run.info.run_id, "challenger": found.challenger},
+    )
+
+
+def promote(ctx: Context) -> StepResult:
+    """Register the challenger of the latest training and decide whether it becomes champion.
+
+    Option: `what_if` decides without moving the alias. Done again it registers nothing twice.
+
+    Raises:
+        Refused: the training was not evaluated, or against another champion than today's.
+        Unavailable: MLflow was lost.
+    """
+    client = registry.connect(ctx.plan.settings)
+    name = ctx.plan.name
+    with registry.reachable(ctx.plan.settings):
+        run = registry.find_run(client, name, ctx.date, str(_split(ctx).holdout))
+        found = _evidence(client, run, name, ctx.date)
+        version = registry.register(client, name, run, found.challenger)
+        now = registry.alias(client, name, registry.CHAMPION)
+        if now not in (found.champion_version, version):
+            raise Refused(
+                f"The champion of {name} is version {now} now, but the evaluation compared with "
+                f"{found.champion_version}.",
+                f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
+            )
+        decision = decide(found, ctx.plan.usecase.promote)
+        client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
+        client.set_model_version_tag(name, str(version), "daybreak.reason", decision.sentence)
+        if decision.status == "promote" and not ctx.options.get("what_if"):
+            registry.promote(client, name, version)
+    return StepResult(
+        step="promote",
+        use_case=name,
+        dates=ctx.dates,
+        sentence=decision.sentence,
+        facts={
+            "run_id": run.info.run_id,
+            "status": decision.status,
+            "model_version": version,
+            "champion_before": found.champion_version,
+            "evaluation": found.model_dump(mode="json"),
+        },
+    )
+
+
+def _split(ctx: Context) -> Split:
+    until = ctx.options.get("holdout_until")
+    return ctx.plan.split(ctx.date, dt.date.fromisoformat(str(until)) if until else None)
+
+
+def _tags(ctx: Context, read: Versions) -> dict[str, str]:
+    return {
+        "daybreak.use_case": ctx.plan.name,
+        "daybreak.cutoff": str(ctx.date),
+        "daybreak.holdout": str(_split(ctx).holdout),
+        "daybreak.version": installed("daybreak"),
+        "daybreak.code_sha256": _code(ctx.plan.settings.usecases / ctx.plan.name),
+        "daybreak.features_version": str(read.features),
+        "daybreak.labels_version": str(read.labels),
+    }
+
+
+def _code(use_case: Path) -> str:
+    """A digest of the platform's and the use case's files, which says what trained a model."""
+    platform = Path(__file__).parents[1]
+    found = sorted({*platform.rglob("*.py"), *use_case.rglob("*.py"), *use_case.glob("*.yaml")})
+    digest = hashlib.sha256()
+    for path in found:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _fitted(ctx: Context, client: MlflowClient, run_id: str, parts: Parts) -> Trained:
+    """Fit all candidates, each tuning trial in a nested run; a failure marks the run as failed."""
+
+    def record(number: int, settings: Mapping[str, Any], found: Fit) -> None:
+        nested = registry.start_run(client, ctx.plan.name, f"trial {number}", {}, parent=run_id)
+        for name, value in settings.items():
+            client.log_param(nested, name, value)
+        client.log_metric(nested, f"validation.{ctx.plan.usecase.model.metric}", found.best)
+        client.log_metric(nested, "rounds", found.rounds)
+        client.set_terminated(nested, "FINISHED")
+
+    trials = int(ctx.options.get("trials", ctx.plan.usecase.model.tune.trials))
+    try:
+        return fit_all(parts, ctx.plan, str(ctx.date), trials, record)
+    except Exception:
+        client.set_terminated(run_id, "FAILED")
+        raise
+
+
+def _log(client: MlflowClient, run_id: str, trained: Trained) -> None:
+    for name, value in trained.settings.items():
+        client.log_param(run_id, f"xgboost.{name}", value)
+    for part, rows in trained.rows.items():
+        client.log_metric(run_id, f"rows.{part}", rows)
+    for kind, found in trained.validation.items():
+        for name, value in found.items():
+            client.log_metric(run_id, f"validation.{kind}.{name}", value)
+    for model in trained.models.values():
+        registry.log_candidate(client, run_id, model)
+
+
+def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
+    """Features and labels of the holdout, as known once its last label was final."""
+    final = split.holdout.last + dt.timedelta(days=1 + ctx.plan.usecase.label.maturity)
+    known_at = ctx.plan.cutoff(max(ctx.date, final))
+    rows = labelled(ctx.tables, ctx.engine.session(), split.holdout, known_at)
+    slices = [
+        F.expr(spec.expression).cast("string").alias(f"slice.{spec.name}")
+        for spec in ctx.plan.usecase.slices
+    ]
+    return rows.select("*", *slices)
+
+
+def _usable(client: MlflowClient, use_case: str, version: int, columns: list[str]) -> Model:
+    from jobs.learning.preprocess import require
+
+    model = registry.load_version(client, use_case, version).model
+    require(model.features, columns)
+    return model
+
+
+def _scored(
+    ctx: Context, rows: DataFrame, models: Mapping[str, Model]
+) -> tuple[Holdout, dict[str, Scored]]:
+    names = [spec.name for spec in ctx.plan.usecase.slices]
+    keep = ("prediction_date", "label", *(f"slice.{name}" for name in names))
+    found = with_scores(rows, models, keep).toArrow()
+    holdout = Holdout(
+        labels=found["label"].to_numpy(),
+        dates=found["prediction_date"].to_numpy().astype("datetime64[D]"),
+        slices={n: np.array(found[f"slice.{n}"].to_pylist(), dtype=object) for n in names},
+    )
+    scored = {n: Scored(found[n].to_numpy(), model.threshold) for n, model in models.items()}
+    return holdout, scored
+
+
+def _log_evaluation(
+    client: MlflowClient, run_id: str, found: Evaluation, pictures: Mapping[str, bytes]
+) -> None:
+    for result in found.candidates:
+        for name, value in result.metrics.items():
+            if value.value is not None:
+                client.log_metric(run_id, f"holdout.{result.name}.{name}", value.value)
+    client.set_tag(run_id, "daybreak.challenger", found.challenger)
+    files = {EVIDENCE: found.model_dump_json(indent=1).encode(), **pictures}
+    registry.log_files(client, run_id, files, "evaluation")
+
+
+def _evidence(client: MlflowClient, run: Run, use_case: str, date: dt.date) -> Evaluation:
+    path = f"evaluation/{EVIDENCE}"
+    if path not in {found.path for found in client.list_artifacts(run.info.run_id, "evaluation")}:
+        raise Refused(
+            f"The training of {use_case} with cutoff {date} was not evaluated.",
+            f"Run `daybreak run evaluate {use_case} --date {date}` first.",
+        )
+    written = Path(client.download_artifacts(run.info.run_id, path)).read_text(encoding="utf-8")
+    return Evaluation.model_validate_json(written)

@@ -1,0 +1,34 @@
+"""Scores of one or many nights, as rows of `gold.predictions`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812
+
+from jobs.lake.tables import Tables
+from jobs.learning.registry import LoadedModel
+from jobs.learning.scoring import with_scores
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def score(frame: DataFrame, model: LoadedModel, tables: Tables) -> DataFrame:
+    """Score rows of `gold.features`; the answer has the schema of `gold.predictions`.
+
+    Raises:
+        Refused: the model needs a feature that the frame has not.
+    """
+    usecase = tables.plan.usecase
+    keep = (*usecase.entity.key, "prediction_date", *usecase.predict.columns)
+    scored = with_scores(frame, {"score": model.model}, keep)
+    return tables.predictions().conforming(
+        scored.withColumns(
+            {
+                "prediction": F.col("score") >= F.lit(model.model.threshold),
+                "model_version": F.lit(model.version),
+                "scored_at": F.current_timestamp(),
+            }
+        )
+    )

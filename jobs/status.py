@@ -1,0 +1,100 @@
+"""How everything is: the services, and for each use case its champion and its last batch."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import DaybreakError
+from jobs.plan import Plan
+from jobs.settings import Settings
+from jobs.usecase import names
+
+if TYPE_CHECKING:
+    from daybreak_local.probes import Service
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The live batch of the newest prediction date."""
+
+    batch_id: int
+    prediction_date: dt.date
+    rows: int
+    model_version: int
+    published_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class UseCaseStatus:
+    """How one use case is.
+
+    Attributes:
+        champion_version: the model version that scores tonight; None if there is none.
+        last_batch: the newest live batch; None if there is none.
+        age_hours: hours since the last batch was published.
+        problems: why something could not be told, one sentence each.
+    """
+
+    name: str
+    champion_version: int | None
+    last_batch: Batch | None
+    age_hours: float | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The whole deployment as it is now."""
+
+    home: str
+    services: tuple[Service, ...]
+    use_cases: tuple[UseCaseStatus, ...]
+
+
+def overview(settings: Settings) -> Overview:
+    """Ask every service and look at every use case; what is down is said, not raised."""
+    from daybreak_local.probes import status
+
+    return Overview(
+        home=str(settings.home),
+        services=tuple(status(settings.home)),
+        use_cases=tuple(_use_case(name, settings) for name in names(settings.usecases)),
+    )
+
+
+def _use_case(name: str, settings: Settings) -> UseCaseStatus:
+    problems: list[str] = []
+
+    def asked(question: Any) -> Any:
+        try:
+            return question()
+        except DaybreakError as error:
+            problems.append(error.sentence)
+            return None
+
+    plan = asked(lambda: Plan.of(name, settings))
+    champion = asked(lambda: _champion(plan)) if plan else None
+    batch = asked(lambda: _last_batch(plan)) if plan else None
+    age = None
+    if batch and batch.published_at:
+        age = (dt.datetime.now(dt.UTC) - batch.published_at).total_seconds() / 3600
+    return UseCaseStatus(name, champion, batch, age, tuple(problems))
+
+
+def _champion(plan: Plan) -> int | None:
+    from jobs.learning import registry
+
+    client = registry.connect(plan.settings)
+    with registry.reachable(plan.settings):
+        return registry.alias(client, plan.name, registry.CHAMPION)
+
+
+def _last_batch(plan: Plan) -> Batch | None:
+    from jobs.prediction.batches import latest
+
+    found = latest(plan.settings, plan.name)
+    if found is None:
+        return None
+    return Batch(found.batch_id, found.date, found.rows, found.model_version, found.published_at)

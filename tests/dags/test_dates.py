@@ -1,0 +1,96 @@
+"""Which dates a run works on, from its partition key and its form."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs.errors import Refused, WrongUsage
+from jobs.plan import Dates, Plan
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from daybreak_airflow.dates import Asked
+
+TODAY = dt.date(2026, 11, 21)
+FIRST, LAST = dt.date(2013, 1, 1), dt.date(2013, 12, 31)
+
+
+@pytest.fixture
+def plan(airflow_env: dict[str, str], tmp_path: Path) -> Plan:
+    return Plan.of("flight_delay", Settings(home=tmp_path))
+
+
+def asked(partition: str | None = None, params: Mapping[str, Any] | None = None) -> Asked:
+    from daybreak_airflow.dates import Asked
+
+    return Asked(today=TODAY, partition=partition, params=params or {})
+
+
+def test_a_night_is_its_partition(plan: Plan) -> None:
+    from daybreak_airflow.dates import night
+
+    assert night(plan, asked("2013-03-10")) == Dates.one(dt.date(2013, 3, 10))
+
+
+def test_a_night_by_hand_is_the_date_of_the_form(plan: Plan) -> None:
+    from daybreak_airflow.dates import night
+
+    assert night(plan, asked(params={"date": "2013-03-10"})) == Dates.one(dt.date(2013, 3, 10))
+
+
+def test_a_night_by_hand_without_a_date_is_the_newest(plan: Plan) -> None:
+    from daybreak_airflow.dates import newest, night
+
+    assert night(plan, asked(params={"date": None})) == Dates.one(LAST)
+    assert newest(plan, dt.date(2013, 5, 1)) == dt.date(2013, 5, 1)
+
+
+def test_two_different_dates_are_refused(plan: Plan) -> None:
+    from daybreak_airflow.dates import night
+
+    with pytest.raises(WrongUsage, match="2013-03-10 but its date says 2013-03-11"):
+        night(plan, asked("2013-03-10", {"date": "2013-03-11"}))
+
+
+@pytest.mark.parametrize("date", ["2012-12-31", "2014-01-01"])
+def test_a_date_outside_the_schedule_is_refused(plan: Plan, date: str) -> None:
+    from daybreak_airflow.dates import night
+
+    with pytest.raises(Refused, match=f"{date} is not a prediction date"):
+        night(plan, asked(date))
+
+
+def test_what_is_no_date_is_refused(plan: Plan) -> None:
+    from daybreak_airflow.dates import night
+
+    with pytest.raises(WrongUsage, match="is not a date"):
+        night(plan, asked("../../etc"))
+
+
+def test_a_training_reaches_from_the_start_to_its_cutoff(plan: Plan) -> None:
+    from daybreak_airflow.dates import history, learning
+
+    params = {"cutoff": "2013-10-01", "history_from": None, "holdout_until": None}
+    assert learning(plan, asked(params=params)) == Dates(FIRST, dt.date(2013, 10, 1))
+    assert history(plan, asked(params=params)) == learning(plan, asked(params=params))
+
+
+def test_a_holdout_after_the_cutoff_needs_its_own_labels(plan: Plan) -> None:
+    """The labels of 28 October are final when 29 October, its day of maturity, has ended."""
+    from daybreak_airflow.dates import history, learning
+
+    params = {
+        "cutoff": "2013-10-01",
+        "history_from": "2013-02-01",
+        "holdout_until": "2013-10-28",
+    }
+    start = dt.date(2013, 2, 1)
+    assert learning(plan, asked(params=params)) == Dates(start, dt.date(2013, 10, 1))
+    built = history(plan, asked(params=params))
+    assert built == Dates(start, dt.date(2013, 10, 30))
+    assert plan.last_mature(built.last) == dt.date(2013, 10, 28)

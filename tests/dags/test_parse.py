@@ -1,0 +1,70 @@
+"""Parsing a DAG file is quick, and one wrong use case harms no other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import PROJECT
+
+HEAVY = ("pyspark", "mlflow", "xgboost", "great_expectations", "pandas", "numpy", "boto3")
+READ = """
+import json, sys, time
+from airflow.dag_processing.dagbag import DagBag
+import airflow.models.dagrun
+began = time.perf_counter()
+bag = DagBag(dag_folder=sys.argv[1])
+print(json.dumps({
+    "seconds": time.perf_counter() - began,
+    "dags": sorted(bag.dags),
+    "errors": bag.import_errors,
+    "modules": sorted({name.split(".")[0] for name in sys.modules}),
+}))
+"""
+
+
+def read(path: Path) -> dict[str, object]:
+    """What a fresh process finds in a DAG file or folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("file", ["nightly.py", "train.py", "maintain.py"])
+def test_parsing_imports_nothing_heavy(
+    airflow_env: dict[str, str], file: str, record_property: pytest.RecordProperty
+) -> None:
+    found = read(PROJECT / "dags" / file)
+    record_property("parse_seconds", found["seconds"])
+    assert found["errors"] == {}
+    assert set(HEAVY) & set(found["modules"]) == set()
+
+
+def test_a_wrong_use_case_is_said_and_harms_no_other(
+    airflow_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = PROJECT / "jobs" / "usecases" / "flight_delay"
+    shutil.copytree(good, tmp_path / "flight_delay")
+    shutil.copytree(good, tmp_path / "wrong")
+    text = (good / "usecase.yaml").read_text()
+    (tmp_path / "wrong" / "usecase.yaml").write_text(text.replace("maturity:", "matures:"))
+    monkeypatch.setenv("DAYBREAK_USECASES", str(tmp_path))
+
+    found = read(PROJECT / "dags")
+
+    assert found["dags"] == [f"flight_delay__{kind}" for kind in ("maintain", "nightly", "train")]
+    (sentence,) = found["errors"].values()
+    assert [Path(file).name for file in found["errors"]] == ["refused.py"]
+    assert "wrong/usecase.yaml" in sentence
+    assert "label.matures" in sentence

@@ -1,0 +1,150 @@
+"""How a step behaves as a task: its date, its waiting, and what is tried again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from jobs.context import StepResult
+from jobs.errors import DaybreakError, NotLanded, Refused, Unavailable, WrongUsage
+from jobs.plan import Dates
+from jobs.settings import PROJECT
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+
+def context(partition: str | None, **params: Any) -> dict[str, Any]:
+    return {"dag_run": SimpleNamespace(partition_key=partition), "params": params}
+
+
+@pytest.fixture
+def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A copy of the flights whose schedule has no end; its landing is empty."""
+    folder = tmp_path / "usecases" / "endless"
+    shutil.copytree(PROJECT / "jobs" / "usecases" / "flight_delay", folder)
+    written = yaml.safe_load((folder / "usecase.yaml").read_text())
+    written["name"] = "endless"
+    del written["schedule"]["end"]
+    (folder / "usecase.yaml").write_text(yaml.safe_dump(written))
+    monkeypatch.setenv("DAYBREAK_USECASES", str(folder.parent))
+    return "endless"
+
+
+def test_refused_fails_at_once(airflow_database: Path, dags: dict[str, DAG]) -> None:
+    run = dags["flight_delay__nightly"].test(run_conf={"date": "2014-05-01"}, logical_date=None)
+
+    tasks = {task.task_id: task for task in run.get_task_instances()}
+    ingest = tasks["bronze.ingest"]
+    assert (ingest.state, ingest.try_number, ingest.max_tries) == ("failed", 1, 2)
+    assert tasks["warehouse.publish"].state == "upstream_failed"
+    assert tasks["monitoring.retrain"].state == "skipped"
+    assert run.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (Refused("a", "b"), "fail"),
+        (WrongUsage("a", "b"), "fail"),
+        (NotLanded("a", "b"), "fail"),
+        (DaybreakError("a", "b"), "fail"),
+        (Unavailable("a", "b"), "retry"),
+        (OSError("killed"), "default"),
+    ],
+)
+def test_only_what_may_come_back_is_tried_again(
+    airflow_env: dict[str, str], error: Exception, action: str
+) -> None:
+    from daybreak_airflow.steps import RETRY_POLICY
+
+    assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=3).action.value == action
+
+
+def test_every_step_has_the_policy(dags: dict[str, DAG]) -> None:
+    from daybreak_airflow.steps import RETRY_POLICY, StepOperator
+
+    steps = [task for dag in dags.values() for task in dag.tasks if isinstance(task, StepOperator)]
+    assert len(steps) == 20
+    assert {id(task.retry_policy) for task in steps} == {id(RETRY_POLICY)}
+    assert {task.retries for task in steps} == {2}
+
+
+def test_a_past_night_without_files_names_them_and_gives_up(dags: dict[str, DAG]) -> None:
+    ingest = dags["flight_delay__nightly"].get_task("bronze.ingest")
+
+    with pytest.raises(NotLanded) as caught:
+        ingest.execute(context("2013-05-02"))
+
+    assert "flight_delay/schedule/date=2013-05-02" in str(caught.value)
+    assert "flight_delay/actuals/date=2013-05-01" in str(caught.value)
+    assert "Waited until 2013-05-02 09:00 UTC." in str(caught.value)
+
+
+def test_tonight_without_files_waits(airflow_env: dict[str, str], endless: str) -> None:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    from daybreak_airflow.dates import night
+    from daybreak_airflow.steps import WaitingStepOperator
+
+    ingest = WaitingStepOperator(
+        task_id="ingest",
+        step="ingest",
+        use_case=endless,
+        when=night,
+        every=dt.timedelta(minutes=2),
+        patience=dt.timedelta(days=2),
+    )
+    before = dt.datetime.now(dt.UTC)
+
+    with pytest.raises(AirflowRescheduleException) as caught:
+        ingest.execute(context(None))
+
+    wait = caught.value.reschedule_date - before
+    assert dt.timedelta(minutes=2) <= wait < dt.timedelta(minutes=3)
+
+
+def test_the_scheduler_knows_that_ingest_comes_back(dags: dict[str, DAG]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dags["flight_delay__nightly"]))
+    assert stored.get_task("bronze.ingest").reschedule is True
+    assert stored.get_task("monitoring.monitor").is_teardown is True
+
+
+def test_the_last_line_counts_rows_and_xcom_is_plain(airflow_env: dict[str, str]) -> None:
+    from daybreak_airflow.steps import line, summary
+
+    date = dt.date(2013, 10, 1)
+    result = StepResult(
+        step="ingest",
+        use_case="flight_delay",
+        dates=Dates.one(date),
+        sentence="Took in 3 files.",
+        rows={"bronze.actuals": 842},
+        facts={"until": date},
+    )
+    assert line(result) == "Took in 3 files. Rows: bronze.actuals 842."
+    assert summary(result) == {
+        "dates": "2013-10-01",
+        "sentence": "Took in 3 files.",
+        "rows": {"bronze.actuals": 842},
+        "facts": {"until": "2013-10-01"},
+    }
+
+
+@pytest.mark.parametrize("found", [None, {"dates": "2013-10-01", "facts": {}}])
+def test_no_training_unless_the_monitor_asks(
+    dags: dict[str, DAG], found: dict[str, Any] | None
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    retrain = dags["flight_delay__nightly"].get_task("monitoring.retrain")
+    with pytest.raises(AirflowSkipException):
+        retrain.execute({"ti": SimpleNamespace(xcom_pull=lambda task_ids: found)})

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+
+import pytest
+
+from jobs.plan import Dates, Plan
+from jobs.quality import suite
+from jobs.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def plan(settings: Settings) -> Plan:
+    return Plan.of("flight_delay", settings)
+
+
+def _found(of: suite.Suite, expect: str) -> list[object]:
+    return [one.arguments.get("column") for one in of.expectations if one.expect == expect]
+
+
+def test_a_silver_suite_follows_from_the_columns(plan: Plan) -> None:
+    of = suite.silver(plan, "actuals")
+    assert of.table == "silver.actuals"
+    by = {(one.expect, one.arguments.get("column")): one for one in of.expectations}
+    assert by[suite.ROWS_BETWEEN, None].arguments == {"min_value": 1}
+    assert by[suite.BETWEEN, "arr_delay"].arguments == {
+        "column": "arr_delay",
+        "min_value": -240,
+        "max_value": 2880,
+    }
+    assert by[suite.BETWEEN, "arr_delay"].field == "sources.actuals.columns.arr_delay"
+    assert by[suite.IN_SET, "origin"].arguments["value_set"] == ["EWR", "JFK", "LGA"]
+    assert by[suite.MATCHES, "carrier"].arguments["regex"] == r"\A(?:[A-Z0-9]{2})\z"
+    assert (suite.NOT_NULL, "dep_time") not in by
+    assert by[suite.NON_NULL_SHARE, "arr_delay"].field == "gates.silver.actuals[0]"
+
+
+def test_the_unique_key_of_silver_includes_the_version(plan: Plan) -> None:
+    (unique,) = [
+        one for one in suite.silver(plan, "weather").expectations if one.expect == suite.KEY_UNIQUE
+    ]
+    assert unique.arguments == {"column_list": ["origin", "time_hour", "_arrived_at"]}
+
+
+def test_no_column_is_asked_twice_whether_it_is_null(plan: Plan) -> None:
+    for source in plan.usecase.sources:
+        counted = Counter(_found(suite.silver(plan, source), suite.NOT_NULL))
+        assert set(counted.values()) == {1}
+
+
+def test_numbers_without_ends_must_still_be_finite(plan: Plan) -> None:
+    (alt,) = [
+        one
+        for one in suite.silver(plan, "airports").expectations
+        if one.expect == suite.BETWEEN and one.arguments["column"] == "alt"
+    ]
+    assert alt.arguments["max_value"] == suite.LARGEST
+    assert alt.arguments["min_value"] == -suite.LARGEST
+
+
+def test_no_numeric_feature_may_be_all_null(plan: Plan) -> None:
+    of = suite.features(plan, Dates.one(dt.date(2013, 10, 1)))
+    asked = set(_found(of, suite.NON_NULL_SHARE))
+    assert set(plan.usecase.features.numeric) <= asked
+    assert "prediction_date" in _found(of, suite.BETWEEN)
+
+
+def test_predictions_need_a_score_for_every_row_of_features(plan: Plan) -> None:
+    of = suite.predictions(plan, Dates.one(dt.date(2013, 10, 1)), 842)
+    by = {(one.expect, one.arguments.get("column")): one.arguments for one in of.expectations}
+    assert by[suite.ROWS_EQUAL, None] == {"value": 842}
+    assert by[suite.BETWEEN, "score"] == {"column": "score", "min_value": 0.0, "max_value": 1.0}
+    assert by[suite.DISTINCT_COUNT, "model_version"]["max_value"] == 1
+    assert (suite.NOT_NULL, "score") in by
