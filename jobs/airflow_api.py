@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from jobs.errors import DaybreakError, Refused, Unavailable
 from jobs.plan import Dates
@@ -21,6 +22,8 @@ FINISHED = ("success", "failed")
 # A fresh Airflow reads its DAG files within a minute.
 PARSED_WITHIN_SECONDS = 60.0
 POLL_SECONDS = 1.0
+# While something waits for a run, its supervisor may have to restart the API server.
+RESTARTED_WITHIN_SECONDS = 90.0
 STATUS = "Run `daybreak status`."
 
 
@@ -93,7 +96,7 @@ class AirflowApi:
     def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
         """Run a range of past dates one after the other by Airflow's backfill; gives its id.
 
-        Dates that have run already are left out, unless `again`.
+        Dates whose newest run succeeded, or is under way, are left out; `again` takes them too.
         """
         # Airflow takes the clock time of both ends as local, and both as inclusive moments.
         body = {
@@ -101,23 +104,22 @@ class AirflowApi:
             "from_date": f"{dates.first}T00:00:00Z",
             "to_date": f"{dates.last}T23:59:59Z",
             "max_active_runs": 1,
-            "reprocess_behavior": "completed" if again else "none",
+            "reprocess_behavior": "completed" if again else "failed",
         }
         return int(self._call("POST", "/backfills", json=body)["id"])
 
     def runs(self, dag: str, limit: int = 100) -> list[Run]:
         """The newest runs of a DAG, newest first."""
         query = {"limit": limit, "order_by": "-run_after"}
-        found = self._call("GET", f"/dags/{dag}/dagRuns", params=query)
-        return [_run(each) for each in found["dag_runs"]]
+        return [_run(each) for each in self._get(f"/dags/{dag}/dagRuns", query)["dag_runs"]]
 
     def run(self, dag: str, run_id: str) -> Run:
         """One run as it is now."""
-        return _run(self._call("GET", f"/dags/{dag}/dagRuns/{run_id}"))
+        return _run(self._get(f"/dags/{dag}/dagRuns/{run_id}"))
 
     def tasks(self, dag: str, run_id: str) -> list[Task]:
         """The tasks of a run as they are now, in the order they started."""
-        found = self._call("GET", f"/dags/{dag}/dagRuns/{run_id}/taskInstances")
+        found = self._get(f"/dags/{dag}/dagRuns/{run_id}/taskInstances")
         instances = sorted(found["task_instances"], key=lambda each: each["start_date"] or "~")
         return [
             Task(each["task_id"], each["state"] or "none", each["try_number"], each["duration"])
@@ -141,20 +143,20 @@ class AirflowApi:
         """Wait for a backfill to end, say each date as it ends, and give its runs by date."""
         said: set[str] = set()
         while True:
-            completed = self._call("GET", f"/backfills/{backfill}")["completed_at"]
-            runs = self._of_dates(dag, dates)
+            found = self._get(f"/backfills/{backfill}")
+            runs = self._backfilled(dag, dates, since=found["created_at"])
             for run in runs:
                 if run.state in FINISHED and run.run_id not in said:
                     said.add(run.run_id)
                     say(f"{run.date}: {run.state}, {run.seconds or 0:.0f} s")
-            if completed and all(run.state in FINISHED for run in runs):
+            if found["completed_at"] and all(run.state in FINISHED for run in runs):
                 return runs
             time.sleep(POLL_SECONDS)
 
     def task_log(self, dag: str, run_id: str, task: Task, lines: int = 20) -> list[str]:
         """The last lines of a task's newest attempt, an error's own sentence among them."""
         path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task.name}/logs/{task.attempt}"
-        found = self._call("GET", path, params={"full_content": True})
+        found = self._get(path, {"full_content": True})
         return [line for each in found["content"] for line in _lines(each)][-lines:]
 
     def failures(self, dag: str, run_id: str) -> list[str]:
@@ -164,26 +166,46 @@ class AirflowApi:
 
     def import_errors(self) -> list[str]:
         """Why DAG files cannot be read: the last line of each error."""
-        found = self._call("GET", "/importErrors")["import_errors"]
+        found = self._get("/importErrors")["import_errors"]
         return [each["stack_trace"].strip().splitlines()[-1] for each in found]
 
     def _knows(self, dag: str) -> bool:
         return self.http.get(f"/api/v2/dags/{dag}").status_code == httpx.codes.OK
 
-    def _of_dates(self, dag: str, dates: Dates) -> list[Run]:
+    def _backfilled(self, dag: str, dates: Dates, since: str) -> list[Run]:
+        """The runs that a backfill made; those of an earlier one were queued before `since`."""
         query = {
             "partition_date_gte": str(dates.first),
             "partition_date_lte": str(dates.last),
             "run_type": "backfill",
             "order_by": "run_after",
-            "limit": 1000,
         }
-        found = self._call("GET", f"/dags/{dag}/dagRuns", params=query)
-        return [_run(each) for each in found["dag_runs"]]
+        began = dt.datetime.fromisoformat(since)
+        return [
+            _run(each)
+            for each in self._every(f"/dags/{dag}/dagRuns", "dag_runs", query)
+            if dt.datetime.fromisoformat(each["queued_at"]) >= began
+        ]
+
+    def _every(self, path: str, name: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """All entries of a list, page by page; Airflow gives no more than 100 at a time."""
+        offset = 0
+        while page := self._get(path, {**query, "limit": 100, "offset": offset})[name]:
+            yield from page
+            offset += len(page)
 
     def _sentence(self, dag: str, run_id: str, task: Task) -> str:
         errors = [line for line in self.task_log(dag, run_id, task) if _ERROR in line]
-        return errors[-1].removeprefix(_ERROR) if errors else "see its log."
+        return errors[-1].removeprefix(_ERROR).partition("\n")[0] if errors else "see its log."
+
+    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        patience = Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=stop_after_delay(RESTARTED_WITHIN_SECONDS),
+            wait=wait_fixed(POLL_SECONDS),
+            reraise=True,
+        )
+        return patience(self._call, "GET", path, params=query)
 
     def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         try:
@@ -251,7 +273,8 @@ def _error(answer: httpx.Response) -> DaybreakError:
         detail = answer.json().get("detail", "")
     except ValueError:
         detail = answer.text[:200]
-    sentence = f"Airflow answered {answer.status_code} to {answer.request.url.path}: {detail}."
+    reason = str(detail).partition("\n")[0].rstrip(".")
+    sentence = f"Airflow answered {answer.status_code} to {answer.request.url.path}: {reason}."
     kind = Unavailable if answer.is_server_error else Refused
     return kind(sentence, STATUS)
 

@@ -102,7 +102,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     checks = examine(default_home())
     display.show(checks, as_json, display.checks)
-    if not all(check.passed for check in checks):
+    if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 

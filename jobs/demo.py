@@ -77,7 +77,7 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
     from jobs.airflow_api import connect
     from jobs.prediction.batches import publications
 
-    live = {found.date for found in publications(plan.settings, plan.name) if found.live}
+    live = {found.prediction_date for found in publications(plan.settings, plan.name) if found.live}
     if live.issuperset(NIGHTS):
         say("All seven nights were published before.")
         return

@@ -135,7 +135,7 @@ def status(found: Any) -> None:
 def checks(found: Any) -> None:
     """Draw what `doctor` examined."""
     for check in found:
-        say(f"{'✓' if check.passed else '✗'} {check.name}: {check.detail}")
+        say(f"{'✓' if check.ok else '✗'} {check.name}: {check.found} {check.remedy}".rstrip())
 
 
 def evaluation(found: Any) -> None:
@@ -177,7 +177,7 @@ def publications(found: Any) -> None:
         ["date", "batch", "attempt", "rows", "model", "state", "live", "published (UTC)", "note"],
         [
             (
-                str(p.date),
+                str(p.prediction_date),
                 p.batch_id,
                 p.attempt,
                 p.rows,

@@ -97,4 +97,6 @@ def _last_batch(plan: Plan) -> Batch | None:
     found = latest(plan.settings, plan.name)
     if found is None:
         return None
-    return Batch(found.batch_id, found.date, found.rows, found.model_version, found.published_at)
+    return Batch(
+        found.batch_id, found.prediction_date, found.rows, found.model_version, found.published_at
+    )

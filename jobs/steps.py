@@ -164,7 +164,9 @@ def promote(context: Context) -> StepResult:
     from jobs.monitoring.record import record_decision
 
     result = decide(context)
-    record_decision(context.plan.settings, context.plan.name, result.facts)
+    record_decision(
+        context.plan.settings, context.plan.name, result.facts, sentence=result.sentence
+    )
     return result
 
 
@@ -191,25 +193,20 @@ def predict(context: Context) -> StepResult:
 
 def publish(context: Context) -> StepResult:
     """Put the newest scores of one prediction date live in the warehouse."""
-    from jobs.prediction.publish import Source
     from jobs.prediction.publish import publish as go_live
-    from jobs.prediction.published_table import PublishedTable
 
     frame, version = newest_scores(context)
-    plan = context.plan
-    published = go_live(
-        frame,
-        PublishedTable.of(plan),
-        context.date,
-        Source(model_name=plan.name, model_version=version),
-        plan.settings,
-    )
+    published = go_live(context, frame)
     return _result(
         context,
         "publish",
         published.sentence,
-        {f"predictions.{plan.name}": published.rows},
-        {"batch_id": published.batch_id, "model_version": version, "changed": published.changed},
+        {f"predictions.{context.plan.name}": published.rows},
+        {
+            "batch_id": published.batch_id,
+            "model_version": version,
+            "changed": published.changed,
+        },
     )
 
 
@@ -233,10 +230,17 @@ def newest_scores(context: Context) -> tuple[DataFrame, int]:
 
 
 def monitor(context: Context) -> StepResult:
-    """Measure drift, matured performance and freshness, and record them."""
+    """Measure drift, matured performance and freshness, and record them.
+
+    A night without scores is measured too: that nothing is fresh is what has to be said.
+    """
     from jobs.monitoring.night import measure
 
-    return measure(context, newest_scores(context))
+    try:
+        scored = newest_scores(context)
+    except Refused:
+        scored = None
+    return measure(context, scored)
 
 
 def maintain(context: Context) -> StepResult:
@@ -285,7 +289,7 @@ def _result(
     rows: Mapping[str, int],
     facts: Mapping[str, Any] | None = None,
 ) -> StepResult:
-    plain = f"{context.plan.name} {step} {context.dates}: {sentence}."
+    plain = f"{context.plan.name} {step} {context.dates}: {sentence.rstrip('.')}."
     return StepResult(step, context.plan.name, context.dates, plain, rows, facts or {})
 
 

@@ -52,8 +52,8 @@ def check_budget(use_case: str, source: str, budget: float, files: Iterable[Deli
         f"Quarantine would take {sum(each.quarantined for each in of):,} of "
         f"{sum(each.rows for each in of):,} rows ({over[worst]:.1%}) of {use_case}'s {source} of "
         f"{worst}, more than its budget of {budget:.1%}{more}; most frequent: {most}.",
-        f"Look at them with `daybreak quarantine list {use_case} --source {source}`, then have "
-        "the file delivered again under the same name, mend the rule, or raise the budget.",
+        f"Look at them with `daybreak quarantine list {use_case} --date {worst}`, then have the "
+        "file delivered again under the same name, mend the rule, or raise the budget.",
     )
 
 

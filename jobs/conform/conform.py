@@ -61,7 +61,9 @@ def repeated(bronze: DataFrame, spec: Source) -> DataFrame:
     keys = [typed(name, spec.columns[name]) for name in spec.key]
     place = ["_batch_date"] if spec.arrives.as_ == "daily" else []
     hashed = bronze.where("_malformed is null").select("_batch_date", f.xxhash64(*keys).alias("h"))
-    twice = hashed.groupBy(*place, "h").agg(f.count("*").alias("n"), f.max("_batch_date").alias("d"))
+    twice = hashed.groupBy(*place, "h").agg(
+        f.count("*").alias("n"), f.max("_batch_date").alias("d")
+    )
     return twice.where("n > 1").select(f.col("d").alias("_batch_date")).distinct()
 
 
@@ -92,7 +94,8 @@ def _duplicates(rows: DataFrame, spec: Source) -> DataFrame:
 
 def _failure(rule: str, column: str, value: Expression) -> Expression:
     return f.struct(
-        f.lit(rule).alias("rule"), f.lit(column or None).cast("string").alias("column"),
+        f.lit(rule).alias("rule"),
+        f.lit(column or None).cast("string").alias("column"),
         value.alias("value"),
     )
 
@@ -100,8 +103,9 @@ def _failure(rule: str, column: str, value: Expression) -> Expression:
 def _quarantine(rows: DataFrame, spec: Source) -> DataFrame:
     texts = [f.col("_text").getField(name).alias(name) for name in spec.columns]
     whole = f.to_json(f.struct(*texts, "_malformed"), {"ignoreNullFields": "false"})
-    return rows.select("_failure.rule", "_failure.column", "_failure.value",
-                       whole.alias("row"), *ORIGINS)
+    return rows.select(
+        "_failure.rule", "_failure.column", "_failure.value", whole.alias("row"), *ORIGINS
+    )
 
 
 def _versioned(rows: DataFrame, spec: Source) -> DataFrame:

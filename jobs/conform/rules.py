@@ -16,9 +16,7 @@ from jobs.lake.tables import TYPES
 from jobs.usecase import Column, Source
 
 # ISO 8601 with a zone: a time without one would mean another moment in another session.
-MOMENT = (
-    r"\A\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})\z"
-)
+MOMENT = r"\A\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})\z"
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,14 @@ def _of_column(name: str, column: Column) -> list[Check]:
     ways: list[tuple[str, Expression]] = []
     if column.required:
         ways.append(("required", text.isNull()))
+    mistyped = _mistyped(value, text, column)
     if column.type != "string":
-        ways.append(("type", text.isNotNull() & _mistyped(value, text, column)))
+        ways.append(("type", text.isNotNull() & mistyped))
+    # To Spark NaN is larger than any number, but one failure is enough to say that.
     if column.min is not None:
-        ways.append(("range", value < column.min))
+        ways.append(("range", (value < column.min) & ~mistyped))
     if column.max is not None:
-        ways.append(("range", value > column.max))
+        ways.append(("range", (value > column.max) & ~mistyped))
     if column.values is not None:
         ways.append(("set", ~text.isin(*column.values)))
     if column.pattern is not None:

@@ -17,6 +17,7 @@ from pyspark.sql import functions as f
 
 from jobs.conform.budget import Delivered, check_budget
 from jobs.conform.conform import Conformed, conform, repeated
+from jobs.errors import Refused
 from jobs.lake import files
 from jobs.lake.staging import Staged
 from jobs.lake.tables import Tables
@@ -59,7 +60,8 @@ def stage(
         batch: names the run, and the staging place.
 
     Raises:
-        Refused: a batch date is over the source's budget. What was staged stays for inspection.
+        Refused: a batch date is over the source's budget. Its quarantine is committed all the
+            same, for people to look at; its silver is not.
     """
     spec = tables.plan.usecase.sources[source]
     silver = tables.staged(tables.silver(source), batch)
@@ -69,21 +71,26 @@ def stage(
     if not stale:
         _forget_unfinished(silver, quarantine)
         return Conforming(source, 0, 0, 0)
-    of_dates = sorted({each.batch_date for each in delivered if _part(spec, each) in stale})
-    rows = _conformed(tables.bronze(source).read(spark), tables, source, of_dates)
+    changed = [each for each in delivered if _part(spec, each) in stale]
+    of_dates = sorted({each.batch_date for each in changed})
     where = tables.silver(source).of_dates(of_dates) if spec.arrives.as_ == "daily" else None
+    conformed = _conformed(tables.bronze(source).read(spark), tables, source, of_dates)
+    quarantine.discard()
     silver.discard()
-    quarantine.write(rows.quarantine, where)
     files.write_json(f"{silver.path}/{MADE_OF}", stale)
-    silver.write(rows.silver, where)
-    judged = _judged(quarantine.read(spark), [d for d in delivered if d.batch_date in of_dates])
-    check_budget(tables.plan.name, source, spec.budget, judged)
-    return Conforming(
-        source,
-        len(of_dates),
-        silver.read(spark).count(),
-        sum(each.quarantined for each in judged),
-    )
+    silver.write(conformed.silver, where)
+    rows = silver.read(spark).count()
+    # Most nights nothing fails, and then there is no need to look for it.
+    clean = rows == sum(each.rows for each in changed)
+    quarantine.write(conformed.quarantine.limit(0) if clean else conformed.quarantine, where)
+    judged = changed if clean else _judged(quarantine.read(spark), changed)
+    try:
+        check_budget(tables.plan.name, source, spec.budget, judged)
+    except Refused:
+        # Silver stays as it was, but people must be able to see what is wrong.
+        quarantine.commit(spark)
+        raise
+    return Conforming(source, len(of_dates), rows, sum(each.quarantined for each in judged))
 
 
 def stale_dates(

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Window
 from pyspark.sql import functions as f
 
 from jobs.features.known import FIRST, LAST
 from jobs.plan import Dates
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 DAY = "_day"
 DATE = "prediction_date"
@@ -31,7 +30,8 @@ class Grouping:
 
     Attributes:
         name: the column of the result that holds this grouping's sums.
-        facts: SQL expressions over the facts; a fact with a null in one of them counts nowhere.
+        facts: SQL expressions over the facts, one or more; a fact with a null in one of them
+            does not count.
         rows: SQL expressions over the rows that must be equal to them; default: the same.
     """
 
@@ -69,83 +69,76 @@ def lagged(
 
     A sum over d days on date D is of the facts that D sees and whose day is D-d to D-1.
     """
-    totals = _daily(facts, groupings, sums, dates)
-    changes = _changes(totals, sums, dates)
-    asked = _asked(rows, groupings, sums)
-    running = Window.partitionBy("_group", "_key").orderBy(DATE)
-    so_far = running.rangeBetween(Window.unboundedPreceding, Window.currentRow)
-    summed = changes.unionByName(asked).select(
-        "_group", "_row", *[f.sum(each.name).over(so_far).alias(each.name) for each in sums]
+    changes = _changes(_daily(facts, groupings, sums, dates), sums, dates)
+    so_far = (
+        f"(partition by _group, _key order by {DATE}"
+        " range between unbounded preceding and current row)"
     )
-    return _beside(summed.where(f.col("_row").isNotNull()), rows.columns, groupings, sums)
+    summed = changes.unionByName(_asked(rows, groupings, sums)).selectExpr(
+        "_group", "_row", *[f"sum({each.name}) over {so_far} as {each.name}" for each in sums]
+    )
+    return _beside(summed.where("_row is not null"), rows.columns, groupings, sums)
 
 
 def _daily(
     facts: DataFrame, groupings: Sequence[Grouping], sums: Sequence[Sum], dates: Dates
 ) -> DataFrame:
-    """Sums by group, day and the dates that see them, of the facts that any date can use."""
+    """Sums by group, day and the dates that see them, of the facts that any date can use.
+
+    Columns: `_group`, `_key`, `_enters`, for each window length the last date it has the sum
+    (`_last_7`), and the measures.
+    """
     measures = sorted({each.measure for each in sums})
-    longest = max(each.days for each in sums)
-    within = facts.where(
-        (f.date_add(DAY, longest) >= f.lit(dates.first))
-        & (f.col(DAY) < f.lit(dates.last))
-        & (f.col(LAST) >= f.lit(dates.first))
-        & (f.col(FIRST) <= f.lit(dates.last))
+    lengths = sorted({each.days for each in sums})
+    first, last = f"date'{dates.first}'", f"date'{dates.last}'"
+    useful = facts.where(
+        f"date_add({DAY}, {lengths[-1]}) >= {first} and {DAY} < {last}"
+        f" and {LAST} >= {first} and {FIRST} <= {last}"
     )
-    enters = f.greatest(f.date_add(DAY, 1), FIRST, f.lit(dates.first))
-    keyed = within.select(
-        f.explode(_keys([each.facts for each in groupings])).alias("_in"),
+    keyed = useful.selectExpr(
+        f"inline({_keys([each.facts for each in groupings])})",
         DAY,
-        enters.alias("_enters"),
-        f.least(LAST, f.lit(dates.last)).alias("_last"),
+        f"greatest(date_add({DAY}, 1), {FIRST}, {first}) as _enters",
+        f"least({LAST}, {last}) as _last",
         *measures,
     )
-    group = ["_in.group", "_in.key", DAY, "_enters", "_last"]
-    return (
-        keyed.where("_in.key is not null")
-        .groupBy(*group)
-        .agg(*[f.coalesce(f.sum(name), f.lit(0)).cast("long").alias(name) for name in measures])
+    totals = [f.expr(f"coalesce(sum({name}), 0L)").alias(name) for name in measures]
+    daily = keyed.where("_key is not null").groupBy("_group", "_key", DAY, "_enters", "_last")
+    return daily.agg(*totals).selectExpr(
+        "_group",
+        "_key",
+        "_enters",
+        *[f"least(date_add({DAY}, {days}), _last) as _last_{days}" for days in lengths],
+        *measures,
     )
 
 
-def _changes(totals: DataFrame, sums: Sequence[Sum], dates: Dates) -> DataFrame:
+def _changes(daily: DataFrame, sums: Sequence[Sum], dates: Dates) -> DataFrame:
     """What enters and leaves each window, dated by the first prediction date it applies to."""
     lengths = sorted({each.days for each in sums})
-    lasts = {days: f.least(f.date_add(DAY, days), "_last") for days in lengths}
-    entry = f.struct(
-        f.col("_enters").alias(DATE),
-        *[_if(f.col("_enters") <= lasts[each.days], each).alias(each.name) for each in sums],
-    )
-    exits = [
-        f.struct(
-            f.date_add(lasts[days], 1).alias(DATE),
-            *[_if(f.lit(each.days == days), each, -1).alias(each.name) for each in sums],
-        )
-        for days in lengths
-    ]
-    inside = [
-        f.when(
-            (f.col("_enters") <= lasts[days]) & (lasts[days] < f.lit(dates.last)), left
-        )
-        for days, left in zip(lengths, exits, strict=True)
-    ]
-    changes = totals.select(
-        "group", "key", f.explode(f.array_compact(f.array(entry, *inside))).alias("change")
-    )
-    return changes.select(
-        f.col("group").alias("_group"),
-        f.col("key").alias("_key"),
-        "change.*",
-        f.lit(None).alias("_row"),
-    )
+    enters = [f"if(_enters <= _last_{each.days}, {each.measure}, 0L)" for each in sums]
+    changes = [f"if(_enters <= _last_{lengths[-1]}, {_change('_enters', sums, enters)}, null)"]
+    for days in lengths:
+        leaves = [f"-{each.measure}" if each.days == days else "0L" for each in sums]
+        until = f"_enters <= _last_{days} and _last_{days} < date'{dates.last}'"
+        change = _change(f"date_add(_last_{days}, 1)", sums, leaves)
+        changes.append(f"if({until}, {change}, null)")
+    array = f"array_compact(array({', '.join(changes)}))"
+    return daily.selectExpr("_group", "_key", f"inline({array})", "null as _row")
+
+
+def _change(date: str, sums: Sequence[Sum], values: Sequence[str]) -> str:
+    pairs = [f"'{each.name}', {value}" for each, value in zip(sums, values, strict=True)]
+    return f"named_struct('{DATE}', {date}, {', '.join(pairs)})"
 
 
 def _asked(rows: DataFrame, groupings: Sequence[Grouping], sums: Sequence[Sum]) -> DataFrame:
-    keys = _keys([each.rows or each.facts for each in groupings])
-    asked = rows.select(f.explode(keys).alias("_in"), DATE, f.struct(*rows.columns).alias("_row"))
-    nothing = [f.lit(0).cast("long").alias(each.name) for each in sums]
-    return asked.select(
-        f.col("_in.group").alias("_group"), f.col("_in.key").alias("_key"), DATE, *nothing, "_row"
+    """The rows once for each grouping, in the shape of changes that change nothing."""
+    return rows.selectExpr(
+        f"inline({_keys([each.rows or each.facts for each in groupings])})",
+        DATE,
+        *[f"0L as {each.name}" for each in sums],
+        f"struct({', '.join(rows.columns)}) as _row",
     )
 
 
@@ -153,30 +146,23 @@ def _beside(
     summed: DataFrame, columns: list[str], groupings: Sequence[Grouping], sums: Sequence[Sum]
 ) -> DataFrame:
     """The sums of a row's groupings side by side, in the order of the groupings."""
-    found = f.struct("_group", *[each.name for each in sums])
-    rows = summed.groupBy("_row").agg(f.sort_array(f.collect_list(found)).alias("_sums"))
-    structs = [
-        f.col("_sums").getItem(place).alias(each.name) for place, each in enumerate(groupings)
-    ]
-    return rows.select(*[f.col("_row").getField(name).alias(name) for name in columns], *structs)
-
-
-def _keys(parts: Sequence[tuple[str, ...]]) -> Column:
-    """An array of (number of the grouping, its key as text); a null part makes the key null."""
-    return f.array(
-        *[
-            f.struct(f.lit(place).alias("group"), _key(each).alias("key"))
-            for place, each in enumerate(parts)
-        ]
+    fields = ", ".join(["_group", *[each.name for each in sums]])
+    found = f.expr(f"sort_array(collect_list(struct({fields})))").alias("_sums")
+    return summed.groupBy("_row").agg(found).selectExpr(
+        *[f"_row.{name} as {name}" for name in columns],
+        *[f"_sums[{place}] as {each.name}" for place, each in enumerate(groupings)],
     )
 
 
-def _key(parts: tuple[str, ...]) -> Column:
+def _keys(parts: Sequence[tuple[str, ...]]) -> str:
+    """An array of (number of the grouping, its key as text); a null part makes the key null."""
+    pairs = [
+        f"named_struct('_group', {place}, '_key', {_key(each)})" for place, each in enumerate(parts)
+    ]
+    return f"array({', '.join(pairs)})"
+
+
+def _key(parts: tuple[str, ...]) -> str:
     # Each part's length goes before it, so that ("a", "bc") and ("ab", "c") differ.
-    texts = [f.expr(part).cast("string") for part in parts]
-    pieces = [f.concat(f.length(text).cast("string"), f.lit(":"), text) for text in texts]
-    return f.concat(f.lit(""), *pieces)
-
-
-def _if(condition: Column, each: Sum, sign: int = 1) -> Column:
-    return f.when(condition, f.col(each.measure) * sign).otherwise(f.lit(0).cast("long"))
+    texts = [f"cast({part} as string)" for part in parts]
+    return f"concat({', '.join(f"length({text}), ':', {text}" for text in texts)})"

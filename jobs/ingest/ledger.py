@@ -86,7 +86,9 @@ def seen(spark: SparkSession, ledger: Table, source: str) -> Seen:
         return Seen(frozenset(), {}, {}, {})
     rows = ledger.read(spark).where(f"source = '{source}'").collect()
     rows.sort(key=lambda row: (row["_arrived_at"], row["seen_at"]))
-    newest, contents, settled, refused = {}, {}, set(), {}
+    newest: dict[str, str] = {}
+    contents: dict[str, str] = {}
+    settled, refused = set(), {}
     for row in rows:
         key = (row["_file"], row["bytes"], _aware(row["_arrived_at"]))
         if row["outcome"] == "refused":

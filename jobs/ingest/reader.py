@@ -26,8 +26,9 @@ from pyspark.sql.types import (
 
 from jobs.errors import Refused, Unavailable
 from jobs.ingest.landing import LandedFile
-from jobs.ingest.records import Limits, Text, Unreadable, batches
+from jobs.ingest.records import batches
 from jobs.ingest.store import Store
+from jobs.ingest.text import Limits, Text, Unreadable
 from jobs.usecase import Source
 
 if TYPE_CHECKING:

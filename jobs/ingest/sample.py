@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 
 from jobs.errors import Refused
@@ -23,5 +24,6 @@ def write_sample(plan: Plan, dates: Dates, say: Callable[[str], None] = print) -
             "Put files of your own into the landing folder, or try `daybreak sample flight_delay`.",
         )
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     module.write(plan.settings.landing, dates, say, endpoint=plan.settings.s3_endpoint)

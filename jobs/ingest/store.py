@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Protocol, cast
@@ -143,7 +144,7 @@ class Bucket:
         with _reachable(self):
             pages = self._client().get_paginator("list_objects_v2")
             for page in pages.paginate(
-                Bucket=self.bucket, Prefix=self._key(os.path.commonprefix(list(fixed.values())))
+                Bucket=self.bucket, Prefix=self._key(_common(list(fixed.values())))
             ):
                 for each in page.get("Contents", []):
                     name = each["Key"].removeprefix(self._key(""))
@@ -238,6 +239,13 @@ def _reachable(bucket: Bucket) -> Iterator[None]:
             f"The landing store {where} refused: {error}.",
             "Check that the bucket exists and that the credentials may read it.",
         ) from error
+
+
+def _common(starts: list[str]) -> str:
+    """The longest text that all begin with: one listing then covers a range of dates."""
+    first, last = min(starts), max(starts)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(pair[0] for pair in same)
 
 
 def _is_md5(answer: dict[str, Any], etag: str) -> bool:

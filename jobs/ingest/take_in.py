@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jobs.ingest import ledger, reader
 from jobs.ingest.landing import landed, landing_store
 from jobs.ingest.ledger import Entry
-from jobs.ingest.records import Limits
+from jobs.ingest.text import Limits
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
@@ -89,13 +89,13 @@ def _not_in_bronze(
     """The files whose rows a killed run has not left in bronze already."""
     if not taken or not bronze.exists():
         return taken
-    there = bronze.read(spark).where(bronze.of_dates(sorted({each.file.batch_date for each in taken})))
+    there = bronze.read(spark).where(
+        bronze.of_dates(sorted({each.file.batch_date for each in taken}))
+    )
     rows = there.select("_file", "_sha256", "_arrived_at").distinct().collect()
     names = {(row["_file"], row["_sha256"], row["_arrived_at"].astimezone(dt.UTC)) for row in rows}
     return [
-        each
-        for each in taken
-        if (each.file.name, each.sha256, each.file.arrived_at) not in names
+        each for each in taken if (each.file.name, each.sha256, each.file.arrived_at) not in names
     ]
 
 

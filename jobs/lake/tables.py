@@ -130,7 +130,8 @@ class Tables:
 
     def features(self) -> Table:
         """One row per entity per prediction date, from what was known at its cutoff."""
-        spec = self.plan.usecase.features
+        spec, key = self.plan.usecase.features, self.plan.usecase.entity.key
+        # A feature that is also part of the key is there once.
         return Table(
             name="gold.features",
             path=f"{self.root}/gold/features",
@@ -138,8 +139,12 @@ class Tables:
                 [
                     *self._key(),
                     StructField("prediction_date", DateType()),
-                    *[StructField(name, DoubleType()) for name in spec.numeric],
-                    *[StructField(name, StringType()) for name in spec.categorical],
+                    *[StructField(name, DoubleType()) for name in spec.numeric if name not in key],
+                    *[
+                        StructField(name, StringType())
+                        for name in spec.categorical
+                        if name not in key
+                    ],
                     StructField("_cutoff_at", TimestampType()),
                 ]
             ),

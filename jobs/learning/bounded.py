@@ -50,4 +50,6 @@ def within(seconds: float, spark: SparkSession, what: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:300]
+    cause = getattr(error, "java_exception", None)
+    text = str(cause.getMessage() if cause is not None else error)
+    return text.strip().split("\n", 1)[0][:300]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.errors import Refused
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.evaluation import (
     CalibrationBin,
@@ -62,8 +63,12 @@ def evaluate(
 ) -> Evaluation:
     """Compare candidates, and the champion if `models` has one, on the same rows.
 
-    The simplest candidate that is not significantly worse than the best is the challenger.
+    The simplest candidate that no other is significantly better than is the challenger.
+
+    Raises:
+        Refused: the holdout has no rows or one class only.
     """
+    _require_both_classes(holdout)
     draws = Resamples.of(holdout.dates, seed)
     names = tuple(METRICS)
     found = {
@@ -96,12 +101,26 @@ def evaluate(
 
 def _challenger(metric: str, main: Mapping[str, Array], confidence: float) -> str:
     candidates = [kind for kind in SIMPLEST_FIRST if kind in main]
-    best = max(candidates, key=lambda name: METRICS[metric].sign * main[name][0])
     for name in candidates:
-        lead = gain(metric, main[best], main[name], confidence)
-        if name == best or (lead.low is not None and lead.low <= 0):
+        leads = [
+            gain(metric, main[other], main[name], confidence)
+            for other in candidates
+            if other != name
+        ]
+        if not any(lead.low is not None and lead.low > 0 for lead in leads):
             return name
-    return best
+    return max(candidates, key=lambda name: METRICS[metric].sign * main[name][0])
+
+
+def _require_both_classes(holdout: Holdout) -> None:
+    rows, yes = len(holdout.labels), int(holdout.labels.sum())
+    if 0 < yes < rows:
+        return
+    raise Refused(
+        f"The holdout has {rows} rows with a known label, {yes} of them yes: no metric of "
+        "ranking has a meaning on it.",
+        "Choose another cutoff or holdout, or bring in the days it lies in.",
+    )
 
 
 def _candidate(

@@ -69,9 +69,9 @@ class Evaluation(Finding):
         metric: the use case's own metric, which decides.
         confidence: of every interval.
         resampled: what the bootstrap drew, `dates` or `rows`.
-        challenger: the simplest candidate that is not significantly worse than the best.
+        challenger: the simplest candidate that no other is significantly better than.
         gains: the challenger's paired gain over every other model; positive is better.
-        champion_version: the registry's champion at that time, None if there was none.
+        champion_version: what it would replace, None if there is no champion yet.
         champion_problem: why the champion could not be scored, None if it could.
     """
 

@@ -43,5 +43,6 @@ def _ordered(
         return values
     coded = column.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
     rows, yes = np.bincount(coded), np.bincount(coded, labels)
-    rates: NDArray[np.float64] = np.where(rows >= FEWEST_ROWS, yes / rows, labels.mean())
-    return rates[coded]
+    rates = np.where(rows >= FEWEST_ROWS, yes / rows, labels.mean())
+    ordered: NDArray[np.float64] = rates[coded]
+    return ordered

@@ -54,6 +54,8 @@ def connect(settings: Settings) -> MlflowClient:
     # MLflow takes these from the environment only.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(REQUEST_SECONDS)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(RETRIES)
     if settings.mlflow_password is not None:
@@ -159,9 +161,9 @@ def candidates(client: MlflowClient, run: Run) -> dict[str, Model]:
 
 def register(client: MlflowClient, use_case: str, run: Run, kind: str) -> int:
     """Register a run's candidate as a version, once for each run, and give its number."""
-    found = client.search_model_versions(f"name = '{use_case}' and run_id = '{run.info.run_id}'")
-    if found:
-        return int(found[0].version)
+    for found in _versions_of(client, use_case, run):
+        if found.tags.get("daybreak.kind") == kind:
+            return int(found.version)
     if not client.search_registered_models(f"name = '{use_case}'"):
         client.create_registered_model(use_case)
     made = client.create_model_version(
@@ -175,6 +177,17 @@ def register(client: MlflowClient, use_case: str, run: Run, kind: str) -> int:
         },
     )
     return int(made.version)
+
+
+def to_beat(client: MlflowClient, use_case: str, run: Run) -> int | None:
+    """The version that a run's challenger would replace.
+
+    That is the champion, or `previous` if the champion came from this very run, so that judging
+    a run again after its promotion gives the same answer.
+    """
+    now = alias(client, use_case, CHAMPION)
+    own = {int(found.version) for found in _versions_of(client, use_case, run)}
+    return alias(client, use_case, PREVIOUS) if now in own else now
 
 
 def promote(client: MlflowClient, use_case: str, version: int) -> None:
@@ -223,6 +236,11 @@ def load_version(client: MlflowClient, use_case: str, version: int) -> LoadedMod
     name = f"Version {version} of {use_case}"
     model = _fetched(client, str(found.run_id), folder, digest, name)
     return LoadedModel(model, version, digest)
+
+
+def _versions_of(client: MlflowClient, use_case: str, run: Run) -> list[ModelVersion]:
+    wanted = f"name = '{use_case}' and run_id = '{run.info.run_id}'"
+    return list(client.search_model_versions(wanted))
 
 
 def _version(client: MlflowClient, use_case: str, version: int) -> ModelVersion:

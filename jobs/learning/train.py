@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 
 from jobs.context import Context, StepResult
 from jobs.errors import Refused
@@ -91,7 +91,7 @@ def evaluate(ctx: Context) -> StepResult:
         run = registry.find_run(client, ctx.plan.name, ctx.date, str(split.holdout))
         models = registry.candidates(client, run)
         rows = _holdout_rows(ctx, split)
-        champion = registry.alias(client, ctx.plan.name, registry.CHAMPION)
+        champion = registry.to_beat(client, ctx.plan.name, run)
         problem = None
         if champion is not None:
             try:
@@ -229,7 +229,7 @@ def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
     known_at = ctx.plan.cutoff(max(ctx.date, final))
     rows = labelled(ctx.tables, ctx.engine.session(), split.holdout, known_at)
     slices = [
-        F.expr(spec.expression).cast("string").alias(f"slice.{spec.name}")
+        F.expr(spec.expression).cast("string").alias(f"_slice_{spec.name}")
         for spec in ctx.plan.usecase.slices
     ]
     return rows.select("*", *slices)
@@ -247,12 +247,12 @@ def _scored(
     ctx: Context, rows: DataFrame, models: Mapping[str, Model]
 ) -> tuple[Holdout, dict[str, Scored]]:
     names = [spec.name for spec in ctx.plan.usecase.slices]
-    keep = ("prediction_date", "label", *(f"slice.{name}" for name in names))
+    keep = ("prediction_date", "label", *(f"_slice_{name}" for name in names))
     found = with_scores(rows, models, keep).toArrow()
     holdout = Holdout(
         labels=found["label"].to_numpy(),
         dates=found["prediction_date"].to_numpy().astype("datetime64[D]"),
-        slices={n: np.array(found[f"slice.{n}"].to_pylist(), dtype=object) for n in names},
+        slices={n: np.array(found[f"_slice_{n}"].to_pylist(), dtype=object) for n in names},
     )
     scored = {n: Scored(found[n].to_numpy(), model.threshold) for n, model in models.items()}
     return holdout, scored

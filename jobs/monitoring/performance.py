@@ -22,7 +22,7 @@ from jobs.learning.tally import tally
 from jobs.usecase import Slice
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 Array = NDArray[np.float64]
 
@@ -160,7 +160,7 @@ def _variance(values: Array, weights: Array) -> float:
     return float((weights * (values - mean) ** 2).sum() / (total - 1))
 
 
-def _text(one: Slice) -> F.Column:
+def _text(one: Slice) -> Column:
     return F.expr(one.expression).cast("string")
 
 
@@ -168,7 +168,7 @@ def _of_dates(frame: DataFrame, published: Mapping[dt.date, int]) -> DataFrame:
     return frame.where(F.col("prediction_date").isin(*published))
 
 
-def _published(published: Mapping[dt.date, int]) -> F.Column:
+def _published(published: Mapping[dt.date, int]) -> Column:
     ways = [
         (F.col("prediction_date") == F.lit(date)) & (F.col("model_version") == version)
         for date, version in published.items()
@@ -179,9 +179,7 @@ def _published(published: Mapping[dt.date, int]) -> F.Column:
     return found
 
 
-def _known(moment: dt.datetime) -> F.Column:
+def _known(moment: dt.datetime) -> Column:
     superseded = F.col("_superseded_at")
     current = superseded.isNull() | (superseded >= F.lit(moment))
-    return (F.col("_arrived_at") < F.lit(moment)) & current & (
-        F.col("matured_at") <= F.lit(moment)
-    )
+    return (F.col("_arrived_at") < F.lit(moment)) & current & (F.col("matured_at") <= F.lit(moment))

@@ -9,7 +9,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -20,6 +20,9 @@ from jobs.monitoring.performance import ALL, Measured
 from jobs.prediction.warehouse import Connection, connect, translated
 from jobs.settings import Settings
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 RUN_NAME = "monitoring"
 RUN_KIND = "daybreak.kind"
 DRIFT_KEY = ("use_case", "prediction_date", "feature", "model_version")
@@ -27,7 +30,8 @@ PERFORMANCE_KEY = ("use_case", "prediction_date", "model_version", "slice", "met
 FRESHNESS_KEY = ("use_case", "checked_at")
 DECISION = sql.SQL("""
 INSERT INTO monitoring.decisions
-    (use_case, outcome, sentence, challenger_version, champion_version, run_id, by, reason, evidence)
+    (use_case, outcome, sentence, challenger_version, champion_version, run_id, by, reason,
+     evidence)
 SELECT %(use_case)s, %(outcome)s, %(sentence)s, %(challenger)s, %(champion)s, %(run_id)s, %(by)s,
     %(reason)s, %(evidence)s
 WHERE NOT EXISTS (
@@ -136,9 +140,7 @@ def log_night(
         for one in performance
         if one.slice == ALL and one.value is not None
     ]
-    metrics = [
-        Metric(name, value, _midnight(day), day.toordinal()) for day, name, value in points
-    ]
+    metrics = [Metric(name, value, _midnight(day), day.toordinal()) for day, name, value in points]
     client = registry.connect(settings)
     with registry.reachable(settings):
         client.log_batch(_run(client, use_case), metrics=metrics)
@@ -186,11 +188,13 @@ def _midnight(date: dt.date) -> int:
     return int(dt.datetime.combine(date, dt.time(), dt.UTC).timestamp() * 1000)
 
 
-def _run(client: Any, use_case: str) -> str:
+def _run(client: MlflowClient, use_case: str) -> str:
+    from jobs.learning import registry
+
+    tags = {RUN_KIND: RUN_NAME}
     found = client.get_experiment_by_name(use_case)
-    experiment = found.experiment_id if found else client.create_experiment(use_case)
-    runs = client.search_runs([experiment], f"tags.`{RUN_KIND}` = '{RUN_NAME}'", max_results=1)
+    wanted = f"tags.`{RUN_KIND}` = '{RUN_NAME}'"
+    runs = found and client.search_runs([found.experiment_id], wanted, max_results=1)
     if runs:
         return str(runs[0].info.run_id)
-    created = client.create_run(experiment, tags={RUN_KIND: RUN_NAME}, run_name=RUN_NAME)
-    return str(created.info.run_id)
+    return registry.start_run(client, use_case, RUN_NAME, tags)

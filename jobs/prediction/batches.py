@@ -153,15 +153,15 @@ def drop_expired(settings: Settings, use_case: str, keep_days: int, today: dt.da
 
 def _let_go(connection: Connection, use_case: str, first_kept: dt.date) -> None:
     with connection.transaction():
-        newest = one(
-            connection,
-            "SELECT max(prediction_date) FROM daybreak.live WHERE use_case = %s",
-            [use_case],
-        )
+        # Locked, so that no rollback makes live what is let go here.
+        live = connection.execute(
+            "SELECT prediction_date FROM daybreak.live WHERE use_case = %s FOR UPDATE", [use_case]
+        ).fetchall()
+        newest = max(row[0] for row in live) if live else first_kept
         gone = connection.execute(
             "DELETE FROM daybreak.live WHERE use_case = %s AND prediction_date < %s "
             "AND prediction_date <> %s RETURNING prediction_date, batch_id",
-            [use_case, first_kept, newest[0]],
+            [use_case, first_kept, newest],
         ).fetchall()
         for date, batch_id in gone:
             record_change(

@@ -7,16 +7,16 @@ import getpass
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 
 from jobs.errors import Refused, Unavailable
 from jobs.prediction.published_table import PublishedTable
-from jobs.prediction.warehouse import Connection, translated
+from jobs.prediction.warehouse import Connection, one, translated
 
 WAIT_SECONDS = 10.0
-PLANNING_SECONDS = 1.0
 
 
 @contextmanager
@@ -55,8 +55,23 @@ def _holder(connection: Connection, key: str) -> str:
     return f"{row[0]!r} (Postgres process {row[1]}, connected since {row[2]:%Y-%m-%d %H:%M:%S} UTC)"
 
 
-def go_live(connection: Connection, batch_id: int, *, by: str, reason: str) -> None:
-    """Make a loaded batch the one that readers see for its date, in one short transaction."""
+@dataclass(frozen=True)
+class Readers:
+    """Transactions that read a use case's table at a moment, by process and virtual id."""
+
+    noted_at: dt.datetime
+    pids: tuple[int, ...]
+    transactions: tuple[str, ...]
+
+
+def go_live(
+    connection: Connection, batch_id: int, *, by: str, reason: str, readers: Readers | None = None
+) -> None:
+    """Make a loaded batch the one that readers see for its date, in one short transaction.
+
+    `readers` may not know its partition yet; they go on with the batch before. For a batch that
+    was live before there are none: they were noted then.
+    """
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '5s'")
         batch = connection.execute(
@@ -77,6 +92,8 @@ def go_live(connection: Connection, batch_id: int, *, by: str, reason: str) -> N
             "FOR UPDATE",
             [batch[0], batch[1]],
         )
+        if readers is not None:
+            _let_go_on(connection, batch[0], batch[1], readers)
         connection.execute(
             "INSERT INTO daybreak.live (use_case, prediction_date, model_version, rows, "
             "published_at, batch_id, since) VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) "
@@ -106,25 +123,48 @@ def record_change(
     )
 
 
-def let_plans_pass(connection: Connection, table: PublishedTable) -> None:
-    """Wait until no query is left that was planned before the partition was attached.
+def transactions_reading(connection: Connection, table: PublishedTable) -> Readers:
+    """The transactions that hold a use case's table now; call it right after an attach.
 
-    Postgres plans a query first and takes its snapshot after that. A query that is planned before
-    a partition is attached and takes its snapshot after the batch went live would look for the
-    new batch in the old partitions, and find nothing. So those that hold the table now are waited
-    for; not longer than planning takes, because one that is older has its snapshot by then.
+    What is not among them has either ended, or begins to read only now and sees the partition.
     """
-    now_reading = (
-        "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' "
-        "AND relation = to_regclass(%s) AND mode = 'AccessShareLock' AND granted "
-        "AND pid <> pg_backend_pid()"
+    noted_at = one(connection, "SELECT clock_timestamp()")[0]
+    found = connection.execute(
+        "SELECT DISTINCT pid, virtualtransaction FROM pg_locks WHERE locktype = 'relation' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND relation = to_regclass(%s) AND granted AND pid <> pg_backend_pid()",
+        [table.parent.as_string(connection)],
+    ).fetchall()
+    return Readers(
+        noted_at, tuple(pid for pid, _ in found), tuple(transaction for _, transaction in found)
     )
-    name = table.parent.as_string(connection)
-    readers = {row[0] for row in connection.execute(now_reading, [name]).fetchall()}
-    deadline = time.monotonic() + PLANNING_SECONDS
-    while readers and time.monotonic() < deadline:
-        time.sleep(0.005)
-        readers &= {row[0] for row in connection.execute(now_reading, [name]).fetchall()}
+
+
+def _let_go_on(connection: Connection, use_case: str, date: dt.date, readers: Readers) -> None:
+    """Let those that were reading go on with the batch they saw; before the row is changed."""
+    values = {
+        "use_case": use_case,
+        "date": date,
+        "noted_at": readers.noted_at,
+        "pids": list(readers.pids),
+        "transactions": list(readers.transactions),
+    }
+    connection.execute(
+        "DELETE FROM daybreak.behind WHERE use_case = %(use_case)s AND (pid, transaction) NOT IN "
+        "(SELECT * FROM unnest(%(pids)s::int[], %(transactions)s::text[]))",
+        values,
+    )
+    # One that was behind before stays with the batch it saw then.
+    connection.execute(
+        "INSERT INTO daybreak.behind (use_case, prediction_date, pid, transaction, noted_at, "
+        "batch_id, model_version, rows, published_at) "
+        "SELECT %(use_case)s, %(date)s, r.pid, r.transaction, %(noted_at)s, "
+        "l.batch_id, l.model_version, l.rows, l.published_at "
+        "FROM unnest(%(pids)s::int[], %(transactions)s::text[]) AS r (pid, transaction) "
+        "LEFT JOIN daybreak.live l ON l.use_case = %(use_case)s "
+        "AND l.prediction_date = %(date)s ON CONFLICT DO NOTHING",
+        values,
+    )
 
 
 def _value(connection: Connection, query: LiteralString, values: list[object]) -> Any:

@@ -11,6 +11,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv
+from pyspark.sql import functions as F
 
 from jobs.errors import DaybreakError, Refused, Unavailable
 from jobs.prediction.fingerprint import quoted
@@ -52,7 +53,11 @@ def load(frame: DataFrame, task: Load) -> int:
         Unavailable: a connection was lost.
         Refused: Postgres refused a value.
     """
-    columns = [quoted(column.name) for column in task.table.stored]
+    # Numbered, because `mapInArrow` does not take every name; COPY goes by place.
+    columns = [
+        F.col(quoted(column.name)).alias(f"column_{place}")
+        for place, column in enumerate(task.table.stored)
+    ]
     parts = frame.select(*columns).coalesce(MOST_PARTS)
     reports = parts.mapInArrow(_loader(task), REPORT_DDL).collect()
     for report in reports:

@@ -193,16 +193,19 @@ class Lookup:
         # plans it on that partition alone, and not on those of all dates.
         if batch_id not in self._statements:
             columns = ["score", "prediction", *self._columns]
-            where = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in self._names]
-            self._statements[batch_id] = (
-                sql.SQL("SELECT {} FROM {} WHERE batch_id = {} AND {}")
+            found = (
+                sql.SQL("SELECT {} FROM {} WHERE batch_id = {}")
                 .format(
                     sql.SQL(", ").join(map(sql.Identifier, columns)),
                     sql.Identifier("predictions", self._table.use_case),
                     sql.Literal(batch_id),
-                    sql.SQL(" AND ").join(where),
                 )
                 .as_bytes(self._connection)
+            )
+            names = [sql.Identifier(name).as_bytes(self._connection) for name in self._names]
+            # Percent signs in names are not places for values.
+            self._statements[batch_id] = found.replace(b"%", b"%%") + b"".join(
+                b" AND " + name.replace(b"%", b"%%") + b" = %s" for name in names
             )
             while len(self._statements) > 64:
                 self._statements.popitem(last=False)

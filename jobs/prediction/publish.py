@@ -21,7 +21,7 @@ from jobs.context import Context
 from jobs.errors import DaybreakError, Refused
 from jobs.prediction import fingerprint
 from jobs.prediction.fingerprint import Fingerprint
-from jobs.prediction.live import go_live, let_plans_pass, one_at_a_time
+from jobs.prediction.live import go_live, one_at_a_time, transactions_reading
 from jobs.prediction.load import Load, load
 from jobs.prediction.published_table import PublishedTable, ensure_use_case
 from jobs.prediction.warehouse import Connection, connect_to, conninfo, one, translated
@@ -130,8 +130,8 @@ def _new_batch(
         _index(connection, table, batch_id)
         _compare(connection, table, batch_id, gold)
         _attach(connection, table, batch_id)
-        let_plans_pass(connection, table)
-        go_live(connection, batch_id, by=source.by, reason="published")
+        readers = transactions_reading(connection, table)
+        go_live(connection, batch_id, by=source.by, reason="published", readers=readers)
     except Exception as error:
         _fail(connection, table, batch_id, error)
         raise

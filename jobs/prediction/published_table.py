@@ -3,7 +3,7 @@
 Per use case there is one parent table `batches.<use_case>`, with a partition for each batch, and
 two views in `predictions`. A row of the parent holds what differs from row to row; what a batch
 has in common (prediction date, model version, time of publication) is in its row of
-`daybreak.live`, through which the views see it.
+`daybreak.live`, which the views see as `daybreak.seen`; the migration that makes it says why.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _replace_views(connection: Connection, table: PublishedTable) -> None:
     extra = [sql.SQL("p.{}").format(sql.Identifier(c.name)) for c in table.columns]
     of_the_batch = [sql.SQL("l.{}").format(sql.Identifier(name)) for name in OF_THE_BATCH]
     select = sql.SQL(
-        "SELECT {columns} FROM daybreak.live l JOIN {parent} p ON p.batch_id = l.batch_id "
+        "SELECT {columns} FROM daybreak.seen l JOIN {parent} p ON p.batch_id = l.batch_id "
         "WHERE l.use_case = {use_case}"
     ).format(
         columns=sql.SQL(", ").join([*of_the_row, *of_the_batch, *extra]),
@@ -228,7 +228,7 @@ def _replace_views(connection: Connection, table: PublishedTable) -> None:
     )
     # A scalar subquery rather than a join: it is known before partitions are opened.
     newest = sql.SQL(
-        " AND p.batch_id = (SELECT batch_id FROM daybreak.live WHERE use_case = {} "
+        " AND p.batch_id = (SELECT batch_id FROM daybreak.seen WHERE use_case = {} "
         "ORDER BY prediction_date DESC LIMIT 1)"
     ).format(sql.Literal(table.use_case))
     for suffix, query in (("", select), (LATEST, select + newest)):

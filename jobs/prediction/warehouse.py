@@ -107,7 +107,7 @@ def _not_connected(error: psycopg.OperationalError, info: str) -> Exception:
     return Unavailable(f"The warehouse at {where} does not answer: {said}.", START)
 
 
-def one(connection: Connection, query: Statement, values: Params = ()) -> tuple[Any, ...]:
+def one(connection: Connection, query: Statement, values: Params | None = None) -> tuple[Any, ...]:
     """The row of a query that always has one."""
     row = connection.execute(query, values).fetchone()
     if row is None:

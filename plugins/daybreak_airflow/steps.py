@@ -166,7 +166,7 @@ class RetrainOperator(TriggerDagRunOperator):
 
 def line(result: StepResult) -> str:
     """The last line of a task's log: what it did, and how many rows."""
-    counted = ", ".join(f"{name} {rows}" for name, rows in result.rows.items())
+    counted = ", ".join(f"{name} {rows}" for name, rows in result.rows.items() if rows)
     return result.sentence + (f" Rows: {counted}." if counted else "")
 
 

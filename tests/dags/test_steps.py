@@ -127,14 +127,14 @@ def test_the_last_line_counts_rows_and_xcom_is_plain(airflow_env: dict[str, str]
         use_case="flight_delay",
         dates=Dates.one(date),
         sentence="Took in 3 files.",
-        rows={"bronze.actuals": 842},
+        rows={"bronze.actuals": 842, "quarantine.actuals": 0},
         facts={"until": date},
     )
     assert line(result) == "Took in 3 files. Rows: bronze.actuals 842."
     assert summary(result) == {
         "dates": "2013-10-01",
         "sentence": "Took in 3 files.",
-        "rows": {"bronze.actuals": 842},
+        "rows": {"bronze.actuals": 842, "quarantine.actuals": 0},
         "facts": {"until": "2013-10-01"},
     }
 
@@ -148,3 +148,32 @@ def test_no_training_unless_the_monitor_asks(
     retrain = dags["flight_delay__nightly"].get_task("monitoring.retrain")
     with pytest.raises(AirflowSkipException):
         retrain.execute({"ti": SimpleNamespace(xcom_pull=lambda task_ids: found)})
+
+
+def test_a_training_starts_once_if_the_monitor_asks(airflow_database: Path, tmp_path: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import DAG, task
+
+    from daybreak_airflow.steps import RetrainOperator
+
+    with DAG("asks_for_training", schedule=None) as dag:
+
+        @task
+        def monitor() -> dict[str, Any]:
+            return {"dates": "2013-10-01", "facts": {"retrain": "2 of 5 nights drifted"}}
+
+        train = "flight_delay__train"
+        monitor() >> RetrainOperator(task_id="retrain", monitor="monitor", train=train)
+    bag = DagBag(dag_folder=str(tmp_path))
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "dags-folder", None)
+
+    ended = [
+        {task.task_id: task.state for task in dag.test(logical_date=None).get_task_instances()}
+        for _ in range(2)
+    ]
+
+    assert [tasks["retrain"] for tasks in ended] == ["success", "skipped"]
+    (run,) = DagRun.find(dag_id=train)
+    assert (run.run_id, run.conf) == ("retrain__2013-10-01", {"cutoff": "2013-10-01"})

@@ -37,6 +37,10 @@ class Warehouse:
     def superuser(self) -> str:
         return postgres.superuser_conninfo(self.keys, self.settings.warehouse_port)
 
+    @property
+    def binaries(self) -> Path:
+        return postgres.server(self.places).bin
+
     def start(self) -> None:
         server = postgres.prepare(self.places, self.keys, self.settings.warehouse_port)
         # For root this is the user that `prepare` has made.

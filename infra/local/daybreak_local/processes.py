@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 
 import psutil
@@ -37,19 +38,25 @@ def end(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     living = list(processes)
     for process in living:
         _signal(process, "terminate")
-    _, living = psutil.wait_procs(living, timeout=_TERM_SECONDS)
-    for process in living:
-        _signal(process, "kill")
-    _, living = psutil.wait_procs(living, timeout=_KILL_SECONDS)
-    return [process for process in living if _alive(process)]
+    return kill(_alive_after(living, _TERM_SECONDS))
 
 
-def kill(processes: Iterable[psutil.Process]) -> None:
-    """SIGKILL at once, and wait until they are gone: for what outlived its service."""
+def kill(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """SIGKILL at once, and wait until they are gone. Returns those that still live."""
     living = list(processes)
     for process in living:
         _signal(process, "kill")
-    psutil.wait_procs(living, timeout=_KILL_SECONDS)
+    return _alive_after(living, _KILL_SECONDS)
+
+
+def _alive_after(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that live on; a dead process that its parent has not collected does not count."""
+    until = time.monotonic() + seconds
+    living = [process for process in processes if _alive(process)]
+    while living and time.monotonic() < until:
+        time.sleep(0.05)
+        living = [process for process in living if _alive(process)]
+    return living
 
 
 def _signal(process: psutil.Process, name: str) -> None:

@@ -41,5 +41,10 @@ def programs(places: Places, settings: Settings, keys: Keys) -> list[Program]:
 
 def _airflow(places: Places, name: str) -> Program:
     return Program(
-        name, orchestrator.command(name), places.airflow, orchestrator.environment(places)
+        name,
+        orchestrator.command(name),
+        places.airflow,
+        orchestrator.environment(places),
+        # The API server keeps nothing, and only its interpreter's end takes long.
+        stop_seconds=4 if name == "airflow-api" else 10,
     )

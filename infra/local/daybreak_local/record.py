@@ -56,12 +56,13 @@ def read(home: Path) -> Settings | None:
     if not path.exists():
         return None
     try:
-        return _FromEnvironment(**json.loads(path.read_text(encoding="utf-8")))
+        recorded = _FromEnvironment(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise Refused(
             f"{path} does not hold valid settings: {_first_line(error)}.",
             "Correct the file by hand; it holds the passwords of this home's services.",
         ) from error
+    return Settings(**recorded.model_dump())
 
 
 def recorded_ports(settings: Settings | None) -> dict[str, int]:

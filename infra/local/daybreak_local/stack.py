@@ -33,6 +33,11 @@ _HEALTHY_WITHIN = {"postgres": 120.0, "spark": 240.0, "mlflow": 240.0}
 _AIRFLOW_HEALTHY_WITHIN = 300.0
 _LOCK_SECONDS = 600.0
 _STOP_SECONDS = 30.0
+# A task that ends in time reports to the API server, and writes through Spark and MLflow.
+_STOP_ORDER = (
+    ("airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"),
+    ("airflow-api", "mlflow", "spark"),
+)
 
 
 def up(
@@ -205,11 +210,12 @@ def _since(epoch_seconds: int) -> datetime:
 def _stop(places: Places, say: Say) -> None:
     supervisor = Supervisor(places)
     if supervisor.alive():
-        say("Stopping Airflow, MLflow and Spark.")
-        supervisor.stop([name for name in SERVICES if name != "postgres"], _STOP_SECONDS)
+        for wave in _STOP_ORDER:
+            say(f"Stopping {', '.join(wave)}.")
+            supervisor.stop(wave, _STOP_SECONDS)
         # A task that outlived Airflow still writes; Postgres stops after the last writer.
         processes.end(processes.strays(places))
-        say("Stopping Postgres.")
+        say("Stopping postgres.")
         supervisor.stop(["postgres"], _STOP_SECONDS)
         supervisor.shutdown()
         _await_end(supervisor)

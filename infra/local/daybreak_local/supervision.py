@@ -111,6 +111,12 @@ class Supervisor:
     def _call(self, method: str, *arguments: object) -> Any:
         try:
             return getattr(self._rpc.supervisor, method)(*arguments)
+        except xmlrpc.client.Fault as error:
+            raise Unavailable(
+                f"The supervisor of {self._places.home} will not {method}"
+                f"{''.join(f' {argument}' for argument in arguments[:1])}: {error.faultString}.",
+                f"See {self._places.log_of('supervisord')}.",
+            ) from error
         except (OSError, HTTPException, xmlrpc.client.Error) as error:
             raise Unavailable(
                 f"The supervisor of {self._places.home} does not answer.", "Run `daybreak up`."
@@ -220,7 +226,8 @@ def _section(places: Places, program: Program) -> str:
         "stopasgroup=false",
         "killasgroup=true",
         "redirect_stderr=true",
-        f"stdout_logfile={_escaped(places.log_of(program.name))}",
+        # supervisord expands this one value twice.
+        f"stdout_logfile={_escaped(_escaped(places.log_of(program.name)))}",
         "stdout_logfile_maxbytes=10MB",
         "stdout_logfile_backups=3",
         "",

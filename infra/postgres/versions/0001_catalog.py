@@ -2,6 +2,11 @@
 
 `daybreak.live` holds what a reader needs beside a score (model version, time of publication),
 so that one row says everything about a batch that goes live, and a rollback is that row.
+
+`daybreak.behind` is for the transactions that were reading a use case's table when a partition
+was attached to it. Postgres may let them go on with the partitions they know, so that they would
+look for the new batch and find nothing. They go on with the batch they saw, until they end.
+`daybreak.seen` is `live` with that: what the transaction that asks is to see.
 """
 
 from __future__ import annotations
@@ -82,6 +87,36 @@ CREATE TABLE daybreak.live_history (
 );
 CREATE INDEX ON daybreak.live_history (use_case, prediction_date);
 
+CREATE TABLE daybreak.behind (
+    use_case text NOT NULL,
+    prediction_date date NOT NULL,
+    pid integer NOT NULL,
+    transaction text NOT NULL,
+    noted_at timestamptz NOT NULL,
+    batch_id bigint,
+    model_version integer,
+    rows bigint,
+    published_at timestamptz,
+    PRIMARY KEY (use_case, prediction_date, pid)
+);
+CREATE INDEX ON daybreak.behind (pid);
+COMMENT ON COLUMN daybreak.behind.batch_id IS 'Null where nothing was live for the date before.';
+
+CREATE VIEW daybreak.seen AS
+    SELECT use_case, prediction_date, batch_id, model_version, rows, published_at
+    FROM daybreak.live l
+    WHERE NOT EXISTS (
+        SELECT FROM daybreak.behind b
+        WHERE b.pid = pg_backend_pid() AND b.noted_at > now()
+            AND b.use_case = l.use_case AND b.prediction_date = l.prediction_date
+    )
+    UNION ALL
+    SELECT use_case, prediction_date, batch_id, model_version, rows, published_at
+    FROM daybreak.behind
+    WHERE pid = pg_backend_pid() AND noted_at > now() AND batch_id IS NOT NULL;
+
+GRANT SELECT ON daybreak.seen TO daybreak_publisher;
+GRANT SELECT, INSERT, DELETE ON daybreak.behind TO daybreak_publisher;
 GRANT SELECT, INSERT, UPDATE ON daybreak.use_cases, daybreak.batches, daybreak.loads
     TO daybreak_publisher;
 GRANT SELECT, INSERT ON daybreak.live_history TO daybreak_publisher;
@@ -92,7 +127,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON daybreak.live TO daybreak_publisher;
 FOR_READERS = """
 CREATE VIEW predictions._live AS
     SELECT use_case, prediction_date, batch_id, model_version, rows, published_at
-    FROM daybreak.live;
+    FROM daybreak.seen;
 CREATE VIEW predictions._use_cases AS
     SELECT use_case, key, date_column, columns FROM daybreak.use_cases;
 GRANT SELECT ON predictions._live, predictions._use_cases
@@ -110,6 +145,7 @@ def downgrade() -> None:
     """Remove it, and all rows in it."""
     op.execute("DROP SCHEMA predictions, batches CASCADE")
     op.execute(
-        "DROP TABLE daybreak.live_history, daybreak.live, daybreak.loads, daybreak.batches, "
+        "DROP VIEW daybreak.seen; DROP TABLE daybreak.behind, daybreak.live_history, "
+        "daybreak.live, daybreak.loads, daybreak.batches, "
         "daybreak.use_cases"
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import xgboost
 from numpy.typing import NDArray
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 from xgboost.spark import SparkXGBClassifier
 
 from jobs.learning.bounded import within
@@ -122,6 +122,7 @@ def fit(data: Encoded, spec: Model, parameters: Mapping[str, Any]) -> Fit:
         early_stopping_rounds=spec.early_stopping,
         eval_metric=EVAL_METRICS[spec.metric],
         random_state=spec.seed,
+        verbose=False,
         **parameters,
     )
     with within(FIT_SECONDS, data.frame.sparkSession, "The XGBoost fit"):

@@ -11,18 +11,32 @@ from __future__ import annotations
 import datetime as dt
 
 import holidays
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from jobs.features.inputs import FeatureInputs
 from jobs.features.windows import Grouping, Sum, lagged
 
-LATE_MINUTES = 30
-DAY_MINUTES = 1440
 HOME_TZ = -5  # New York's standard time; an airport's `tz` is its own
-# Minutes a mile in the air, and on the ground for a whole flight: a rough fit over all routes.
-MINUTES_A_MILE, GROUND_MINUTES = 1 / 7.8, 40.0
 HOLIDAY_IS_NEAR = 8  # days; farther away is as good as this
+
+# What is summed over flights.
+MEASURES = {
+    "flights": "1",
+    "arrived": "arr_delay is not null",
+    "late": "arr_delay >= 30",
+    "departed": "dep_time is not null",
+    "cancelled": "dep_time is null",
+    "delay": "if(dep_delay is null, null, greatest(-30, least(240, dep_delay)))",
+    "gain": "arr_delay - dep_delay",
+    "flown": "air_time is not null",
+    "air_time": "air_time",
+}
+REGIONS = ("west", "midwest", "south", "north")
+REGION = (
+    "case when lon < -100 then 'west' when lon < -80 and lat > 36.5 then 'midwest'"
+    " when lat < 36.5 then 'south' else 'north' end"
+)
 
 # What is asked for each flight, and over how many days.
 FLIGHT_GROUPS = (
@@ -48,10 +62,7 @@ DAY_GROUPS = (
     Grouping("by_origin_carrier", ("origin", "carrier")),
     Grouping("evening_origin", ("sched_hour >= 17 or null", "origin"), ("true", "origin")),
     Grouping("evening_carrier", ("sched_hour >= 17 or null", "carrier"), ("true", "carrier")),
-    Grouping("evening_west", ("region",), ("'west'",)),
-    Grouping("evening_midwest", ("region",), ("'midwest'",)),
-    Grouping("evening_south", ("region",), ("'south'",)),
-    Grouping("evening_north", ("region",), ("'north'",)),
+    *(Grouping(f"evening_{place}", ("region",), (f"'{place}'",)) for place in REGIONS),
     Grouping("to_california", ("dest in ('LAX', 'SFO') or null",), ("true",)),
 )
 DAY_SUMS = (
@@ -74,13 +85,19 @@ ELEMENTS = {
     "precip": "precip",
     "gusts": "cast(coalesce(wind_gust, 0) >= 25 as double)",
 }
+COMPARED = ("temp", "dewp", "pressure", "eastward", "northward")
 WEATHER_GROUPS = (
     Grouping("evening", ("hour >= 20 or null",), ("true",)),
     Grouping("afternoon", ("hour between 13 and 16 or null",), ("true",)),
     Grouping("day", ("true",)),
 )
+EVENING_ELEMENTS = tuple(name for name in ELEMENTS if name != "precip")
+WEATHER_WINDOWS = {1: tuple(ELEMENTS), 2: COMPARED, 28: COMPARED}
 WEATHER_SUMS = tuple(
-    Sum(measure, days) for days in (1, 2, 28) for name in ELEMENTS for measure in (name, f"n_{name}")
+    Sum(measure, days)
+    for days, names in WEATHER_WINDOWS.items()
+    for name in names
+    for measure in (name, f"n_{name}")
 )
 
 
@@ -90,17 +107,17 @@ def build(inputs: FeatureInputs) -> DataFrame:
     place = ["prediction_date", "origin"]
     carriers = flights.groupBy(*place, "carrier").agg(f.count("*").alias("carrier_flights"))
     hours = flights.groupBy(*place, "sched_hour").agg(f.count("*").alias("hour_flights"))
-    of_carriers = lagged(carriers, facts, DAY_GROUPS, DAY_SUMS, inputs.dates)
-    whole_day = Window.partitionBy("prediction_date")
-    of_carriers = of_carriers.withColumn("day_flights", f.sum("carrier_flights").over(whole_day))
+    of_carriers = lagged(carriers, facts, DAY_GROUPS, DAY_SUMS, inputs.dates).selectExpr(
+        "*", "sum(carrier_flights) over (partition by prediction_date) as day_flights"
+    )
     known = (
         lagged(flights, facts, FLIGHT_GROUPS, FLIGHT_SUMS, inputs.dates)
         .join(f.broadcast(of_carriers), on=[*place, "carrier"], how="left")
         .join(f.broadcast(hours), on=[*place, "sched_hour"], how="left")
         .join(f.broadcast(_days(inputs)), on="prediction_date", how="left")
     )
-    made = known.withColumns(_shares() | _yesterday() | _weather())
-    return made.withColumns(_rotation())
+    made = known.selectExpr("*", *_named(_shares() | _yesterday() | _weather()))
+    return made.selectExpr("*", *_named(_rotation()))
 
 
 def _flights(inputs: FeatureInputs) -> DataFrame:
@@ -108,66 +125,47 @@ def _flights(inputs: FeatureInputs) -> DataFrame:
     flights = inputs.looked_up(inputs.entities(), "planes", "tailnum", ["year", "seats"])
     flights = inputs.looked_up(flights, "airports", "dest", ["tz"])
     leaves, lands = _minute("sched_dep_time"), _minute("sched_arr_time")
-    eastern = (f.coalesce("tz", f.lit(HOME_TZ)) - HOME_TZ) * 60
-    block = f.pmod(lands - leaves - eastern, f.lit(DAY_MINUTES))
-    return flights.select(
+    block = f"pmod({lands} - {leaves} - (coalesce(tz, {HOME_TZ}) - {HOME_TZ}) * 60, 1440)"
+    return flights.selectExpr(
         *inputs.usecase.entity.key,
         "prediction_date",
         "dest",
         "tailnum",
         "distance",
         "seats",
-        _hour("sched_dep_time").alias("sched_hour"),
-        leaves.alias("sched_minute"),
-        f.weekday("prediction_date").alias("day_of_week"),
-        (f.year("prediction_date") - f.col("year")).alias("plane_age"),
-        block.alias("block_minutes"),
-        (block - _flying(f.col("distance"))).alias("block_spare"),
+        "sched_dep_time div 100 as sched_hour",
+        f"{leaves} as sched_minute",
+        "weekday(prediction_date) as day_of_week",
+        "year(prediction_date) - year as plane_age",
+        f"{block} as block_minutes",
+        f"{block} - {_flying('distance')} as block_spare",
     )
 
 
 def _facts(inputs: FeatureInputs) -> DataFrame:
     """What happened to each flight, and once more, for evening flights, with its region only."""
     actuals = inputs.facts("actuals")
-    arrived, departed = f.col("arr_delay").isNotNull(), f.col("dep_time").isNotNull()
-    measures = {
-        "flights": f.lit(1),
-        "arrived": arrived,
-        "late": f.col("arr_delay") >= LATE_MINUTES,
-        "departed": departed,
-        "cancelled": ~departed,
-        "delay": f.greatest(f.lit(-30.0), f.least(f.lit(240.0), f.col("dep_delay"))),
-        "gain": f.col("arr_delay") - f.col("dep_delay"),
-        "flown": f.col("air_time").isNotNull(),
-        "air_time": f.col("air_time"),
-    }
-    measured = [column.cast("long").alias(name) for name, column in measures.items()]
-    seen = ["_day", "_first_seen", "_last_seen"]
-    groups = ["carrier", "flight", "origin", "dest", "tailnum"]
-    hour = _hour("sched_dep_time")
-    flown = actuals.select(
-        *seen, *groups, hour.alias("sched_hour"), f.lit(True).alias("whole"), *measured
+    measures = [f"cast({measure} as long) as {name}" for name, measure in MEASURES.items()]
+    seen = ("_day", "_first_seen", "_last_seen")
+    groups = ("carrier", "flight", "origin", "dest", "tailnum")
+    flown = actuals.selectExpr(
+        *seen, *groups, "sched_dep_time div 100 as sched_hour", "true as whole", *measures
     )
-    evening = inputs.joined(actuals.where(hour >= 15), "airports", "dest", ["lat", "lon"])
-    regional = evening.select(*seen, _region().alias("region"), *measured)
+    evening = inputs.joined(
+        actuals.where("sched_dep_time >= 1500"), "airports", "dest", ["lat", "lon"]
+    )
+    regional = evening.selectExpr(*seen, f"{REGION} as region", *measures)
     return flown.unionByName(regional, allowMissingColumns=True)
 
 
 def _days(inputs: FeatureInputs) -> DataFrame:
     """One row per prediction date: nearness of a holiday, and sums of the weather before it."""
-    weather = inputs.facts("weather")
-    local = f.from_utc_timestamp("time_hour", inputs.usecase.timezone)
+    local = f"from_utc_timestamp(time_hour, '{inputs.usecase.timezone}')"
     # Whole hundredths, so that sums are exact.
-    hundredths = {
-        name: f.round(f.expr(element) * 100).cast("long") for name, element in ELEMENTS.items()
-    }
-    counts = {f"n_{name}": value.isNotNull().cast("long") for name, value in hundredths.items()}
-    facts = weather.withColumn("hour", f.hour(local)).select(
-        "_day",
-        "_first_seen",
-        "_last_seen",
-        "hour",
-        *[column.alias(name) for name, column in (hundredths | counts).items()],
+    values = [f"cast(round(100 * {value}) as long) as {name}" for name, value in ELEMENTS.items()]
+    counts = [f"cast({value} is not null as long) as n_{name}" for name, value in ELEMENTS.items()]
+    facts = inputs.facts("weather").selectExpr(
+        "_day", "_first_seen", "_last_seen", f"hour({local}) as hour", *values, *counts
     )
     return lagged(_calendar(inputs), facts, WEATHER_GROUPS, WEATHER_SUMS, inputs.dates)
 
@@ -187,43 +185,39 @@ def _nearness(date: dt.date, free: list[dt.date]) -> tuple[int, int]:
     return min(ahead, HOLIDAY_IS_NEAR), min(behind, HOLIDAY_IS_NEAR)
 
 
-def _shares() -> dict[str, Column]:
+def _shares() -> dict[str, str]:
     """Shares of late flights among flights like this one."""
-    month = {name: _share(f"by_{name}", 28) for name in ("all", "carrier", "hour", "dest")}
-    season = {name: _share(f"by_{name}", 84) for name in ("hour", "dest")}
-    plain = {f"late_{name}_{days}": _share(f"by_{name}", days)
-             for name in ("all", "origin") for days in (1, 7, 28)}
-    towards_month = {
-        **{f"late_carrier_{d}": _share("by_carrier", d, 20, month["carrier"]) for d in (1, 7, 28)},
-        **{f"late_dest_{d}": _share("by_dest", d, 10, month["dest"]) for d in (1, 7, 28)},
-        **{f"late_tail_{d}": _share("by_tail", d, 5, month["carrier"]) for d in (1, 7, 28)},
-        **{f"late_number_{d}": _share("by_number", d, 5, month["carrier"]) for d in (7, 28)},
-        "late_hour_7": _share("by_hour", 7, 20, month["all"]),
-        "late_hour_28": _share("by_hour", 28, 50, month["all"]),
-        "late_origin_carrier_28": _share("by_origin_carrier", 28, 20, month["carrier"]),
-        "late_carrier_hour_28": _share("by_carrier_hour", 28, 50, month["hour"]),
-        "late_dest_hour_28": _share("by_dest_hour", 28, 20, month["dest"]),
-    }
-    carrier_hour = _share("by_carrier_hour", 84, 50, season["hour"])
-    towards_season = {
-        "late_carrier_hour_84": carrier_hour,
-        "late_origin_hour_84": _share("by_origin_hour", 84, 50, season["hour"]),
-        "late_origin_carrier_hour_84": _share("by_origin_carrier_hour", 84, 30, carrier_hour),
-        "late_dest_hour_84": _share("by_dest_hour", 84, 20, season["dest"]),
-        "late_number_84": _share("by_number", 84, 10, carrier_hour),
-    }
-    means = {
+    every = _share("by_all", 28)
+    carrier, hour, dest = (_share(f"by_{group}", 28) for group in ("carrier", "hour", "dest"))
+    hour_84, dest_84 = _share("by_hour", 84), _share("by_dest", 84)
+    carrier_hour_84 = _share("by_carrier_hour", 84, 50, hour_84)
+    return {
+        **{f"late_all_{days}": _share("by_all", days) for days in (1, 7, 28)},
+        **{f"late_origin_{days}": _share("by_origin", days) for days in (1, 7, 28)},
+        **{f"late_carrier_{days}": _share("by_carrier", days, 20, carrier) for days in (1, 7, 28)},
+        **{f"late_dest_{days}": _share("by_dest", days, 10, dest) for days in (1, 7, 28)},
+        **{f"late_tail_{days}": _share("by_tail", days, 5, carrier) for days in (1, 7, 28)},
+        **{f"late_number_{days}": _share("by_number", days, 5, carrier) for days in (7, 28)},
+        "late_hour_7": _share("by_hour", 7, 20, every),
+        "late_hour_28": _share("by_hour", 28, 50, every),
+        "late_origin_carrier_28": _share("by_origin_carrier", 28, 20, carrier),
+        "late_carrier_hour_28": _share("by_carrier_hour", 28, 50, hour),
+        "late_dest_hour_28": _share("by_dest_hour", 28, 20, dest),
+        "late_carrier_hour_84": carrier_hour_84,
+        "late_origin_hour_84": _share("by_origin_hour", 84, 50, hour_84),
+        "late_origin_carrier_hour_84": _share("by_origin_carrier_hour", 84, 30, carrier_hour_84),
+        "late_dest_hour_84": _share("by_dest_hour", 84, 20, dest_84),
+        "late_number_84": _share("by_number", 84, 10, carrier_hour_84),
         "delay_number_28": _mean("by_number", "delay", "departed", 28),
         "gain_number_28": _mean("by_number", "gain", "arrived", 28),
     }
-    return plain | towards_month | towards_season | means
 
 
-def _yesterday() -> dict[str, Column]:
+def _yesterday() -> dict[str, str]:
     """How the day before went, as far as it was known."""
-    regions = ("west", "midwest", "south", "north")
+    california = [_mean("to_california", "air_time", "flown", days) for days in (1, 28)]
     return {
-        **{f"late_evening_{each}": _share(f"evening_{each}", 1) for each in regions},
+        **{f"late_evening_{place}": _share(f"evening_{place}", 1) for place in REGIONS},
         "late_evening_origin": _share("evening_origin", 1),
         "delay_evening_origin": _mean("evening_origin", "delay", "departed", 1),
         "delay_evening_carrier": _mean("evening_carrier", "delay", "departed", 1),
@@ -233,90 +227,77 @@ def _yesterday() -> dict[str, Column]:
         "cancelled_all_1": _mean("by_all", "cancelled", "flights", 1),
         "cancelled_origin_1": _mean("by_origin", "cancelled", "flights", 1),
         # Strong winds aloft make flights to California long, and much else late.
-        "headwind": _mean("to_california", "air_time", "flown", 1)
-        - _mean("to_california", "air_time", "flown", 28),
-        "day_flights_usual": _ratio(f.col("day_flights") * 28, f.col("by_all.flights_28")),
+        "headwind": f"{california[0]} - {california[1]}",
+        "day_flights_usual": "try_divide(day_flights * 28, by_all.flights_28)",
     }
 
 
-def _weather() -> dict[str, Column]:
+def _weather() -> dict[str, str]:
     """Yesterday evening's weather, and how it differed from before; observations only."""
-    evening = {name: _element("evening", name, 1) for name in ELEMENTS}
-    month = {name: _element("day", name, 28) for name in ELEMENTS}
-    day_before = {name: _before(name) for name in ELEMENTS}
-    raw = ("temp", "dewp", "humid", "pressure", "visib", "wind", "eastward", "northward", "rain", "gusts")
     return {
-        **{f"weather_{name}": evening[name] for name in raw},
-        **{f"weather_{name}_28": evening[name] - month[name] for name in ("temp", "dewp", "pressure", "humid")},
-        **{f"weather_{name}_rise_1": evening[name] - day_before[name]
-           for name in ("temp", "dewp", "pressure", "eastward", "northward")},
-        **{f"weather_{name}_rise_hours": evening[name] - _element("afternoon", name, 1)
-           for name in ("pressure", "dewp", "humid")},
-        "weather_precip_1": _element("day", "precip", 1),
-        "weather_rain_1": _element("day", "rain", 1),
+        **{f"weather_{name}": _element("evening", name, 1) for name in EVENING_ELEMENTS},
+        **{
+            f"weather_{name}_above_28": f"{_element('evening', name, 1)} - {_element('day', name, 28)}"
+            for name in ("temp", "dewp", "pressure")
+        },
+        **{
+            f"weather_{name}_rise_24": f"{_element('evening', name, 1)} - {_before(name)}"
+            for name in ("temp", "dewp", "pressure", "eastward", "northward")
+        },
+        "weather_pressure_rise_7": (
+            f"{_element('evening', 'pressure', 1)} - {_element('afternoon', 'pressure', 1)}"
+        ),
+        "weather_precip_day": _element("day", "precip", 1),
+        "weather_rain_day": _element("day", "rain", 1),
     }
 
 
-def _rotation() -> dict[str, Column]:
+def _rotation() -> dict[str, str]:
     """The aircraft's legs from New York that day by schedule: a late leg delays the next."""
-    legs = Window.partitionBy("prediction_date", "tailnum")
-    ordered = legs.orderBy("sched_minute", "carrier", "flight", "origin")
-    known = f.col("tailnum").isNotNull()
-    gap = f.col("sched_minute") - f.lag("sched_minute").over(ordered)
-    there_and_back = 2 * _flying(f.lag("distance").over(ordered))
-    return {
-        "leg": f.when(known, f.row_number().over(ordered)),
-        "legs": f.when(known, f.count("*").over(legs)),
-        "gap_minutes": f.when(known, gap),
-        "turn_spare": f.when(known, gap - there_and_back),
-        "late_previous_leg": f.when(known, f.lag("late_number_84").over(ordered)),
+    legs = "partition by prediction_date, tailnum"
+    ordered = f"({legs} order by sched_minute, carrier, flight, origin)"
+    gap = f"sched_minute - lag(sched_minute) over {ordered}"
+    made = {
+        "leg": f"row_number() over {ordered}",
+        "legs": f"count(*) over ({legs})",
+        "gap_minutes": gap,
+        "turn_spare": f"{gap} - 2 * lag({_flying('distance')}) over {ordered}",
+        "late_previous_leg": f"lag(late_number_84) over {ordered}",
     }
+    return {name: f"if(tailnum is null, null, {value})" for name, value in made.items()}
 
 
-def _share(group: str, days: int, weight: float = 0, towards: Column | None = None) -> Column:
+def _named(columns: dict[str, str]) -> list[str]:
+    return [f"{expression} as {name}" for name, expression in columns.items()]
+
+
+def _share(group: str, days: int, weight: int = 0, towards: str = "0") -> str:
     """Late among arrived, as if `weight` more flights had the share `towards`."""
-    late, arrived = f.col(f"{group}.late_{days}"), f.col(f"{group}.arrived_{days}")
-    if towards is None:
-        return _ratio(late, arrived)
-    return _ratio(late + weight * towards, arrived + weight)
+    late, arrived = f"{group}.late_{days}", f"{group}.arrived_{days}"
+    if not weight:
+        return f"try_divide({late}, {arrived})"
+    return f"try_divide({late} + {weight} * {towards}, {arrived} + {weight})"
 
 
-def _mean(group: str, measure: str, count: str, days: int) -> Column:
-    return _ratio(f.col(f"{group}.{measure}_{days}"), f.col(f"{group}.{count}_{days}"))
+def _mean(group: str, measure: str, count: str, days: int) -> str:
+    return f"try_divide({group}.{measure}_{days}, {group}.{count}_{days})"
 
 
-def _element(group: str, name: str, days: int) -> Column:
-    return _mean(group, name, f"n_{name}", days) / 100
+def _element(group: str, name: str, days: int) -> str:
+    return f"{_mean(group, name, f'n_{name}', days)} / 100"
 
 
-def _before(name: str) -> Column:
+def _before(name: str) -> str:
     """An element on the evening before yesterday's: two evenings less the last one."""
-    total = f.col(f"evening.{name}_2") - f.col(f"evening.{name}_1")
-    count = f.col(f"evening.n_{name}_2") - f.col(f"evening.n_{name}_1")
-    return _ratio(total, count) / 100
+    total = f"evening.{name}_2 - evening.{name}_1"
+    return f"try_divide({total}, evening.n_{name}_2 - evening.n_{name}_1) / 100"
 
 
-def _ratio(top: Column, bottom: Column) -> Column:
-    """Null where there is nothing to divide by."""
-    return f.try_divide(top.cast("double"), bottom.cast("double"))
+def _flying(miles: str) -> str:
+    """Minutes a flight takes from gate to gate, roughly (fitted over all routes)."""
+    return f"({miles} / 7.8 + 40)"
 
 
-def _flying(miles: Column) -> Column:
-    return miles * MINUTES_A_MILE + GROUND_MINUTES
-
-
-def _hour(clock: str) -> Column:
-    return f.floor(f.col(clock) / 100).cast("int")
-
-
-def _minute(clock: str) -> Column:
-    return _hour(clock) * 60 + f.col(clock) % 100
-
-
-def _region() -> Column:
-    return (
-        f.when(f.col("lon") < -100, "west")
-        .when((f.col("lon") < -80) & (f.col("lat") > 36.5), "midwest")
-        .when(f.col("lat") < 36.5, "south")
-        .otherwise("north")
-    )
+def _minute(clock: str) -> str:
+    """Minutes after midnight of a clock time such as 1335."""
+    return f"({clock} div 100 * 60 + {clock} % 100)"

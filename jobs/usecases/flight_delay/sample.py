@@ -185,8 +185,8 @@ def _numbers(texts: pd.Series[str]) -> pd.Series[float]:
 
 
 def _local(day: object, time: dt.time, *, days: int) -> dt.datetime:
-    assert isinstance(day, dt.date)
-    return dt.datetime.combine(day + dt.timedelta(days=days), time, LOCAL)
+    date = dt.date.fromisoformat(str(day)) + dt.timedelta(days=days)
+    return dt.datetime.combine(date, time, LOCAL)
 
 
 def _text(path: Path) -> pd.DataFrame:

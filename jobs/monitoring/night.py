@@ -1,0 +1,137 @@
+"""What a night's monitoring does, from the tables to the records."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jobs.context import Context, StepResult
+from jobs.monitoring import retrain
+from jobs.monitoring.drift import Drift, bins_of, compare, count
+from jobs.monitoring.freshness import Freshness, check
+from jobs.monitoring.performance import ALL, Measured, outcomes
+from jobs.monitoring.performance import measure as measure_performance
+from jobs.monitoring.record import log_night, record_night
+from jobs.plan import Dates
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Drift looks at a whole week, in which every weekday is there once: a single night always differs
+# from the year that a model learned from.
+WINDOW_DAYS = 7
+
+
+def measure(context: Context, scored: tuple[DataFrame, int] | None) -> StepResult:
+    """Measure drift, matured performance and freshness of a night, and record them.
+
+    Args:
+        context: its last date is the night's.
+        scored: the night's scores and the version that made them; None if there are none, in
+            which case nothing is said about drift.
+
+    Raises:
+        Unavailable: the warehouse, MLflow or Spark was lost.
+    """
+    plan, date = context.plan, context.date
+    moment = dt.datetime.now(dt.UTC)
+    version = scored[1] if scored else None
+    drift = _drift(context, version) if version is not None else []
+    performance = _performance(context, moment)
+    freshness = _freshness(context, moment)
+    record_night(plan.settings, plan.name, date, version, drift, performance, freshness)
+    log_night(plan.settings, plan.name, date, drift, performance)
+    asked = None
+    if version is not None:
+        asked = retrain.reason(plan.settings, plan.name, version, date)
+    return StepResult(
+        step="monitor",
+        use_case=plan.name,
+        dates=context.dates,
+        sentence=sentence(plan.name, date, drift, performance, freshness),
+        rows={"drift": len(drift), "performance": len(performance)},
+        facts={
+            "drifted": [one.feature for one in drift if one.drifted],
+            "fresh": freshness.fresh,
+            **({"retrain": asked} if asked else {}),
+        },
+    )
+
+
+def sentence(
+    name: str,
+    date: dt.date,
+    drift: Sequence[Drift],
+    performance: Sequence[Measured],
+    freshness: Freshness,
+) -> str:
+    """The night in one sentence."""
+    drifted = [one for one in drift if one.drifted]
+    said = f"{len(drifted)} of {len(drift)} features drifted"
+    if drifted:
+        worst = sorted(drifted, key=lambda one: -one.psi)[:3]
+        said += f" ({', '.join(f'{one.feature} psi {one.psi:.2f}' for one in worst)})"
+    areas = [
+        m for m in performance if (m.slice, m.metric) == (ALL, "roc_auc") and m.value is not None
+    ]
+    if areas:
+        newest = max(areas, key=lambda one: one.prediction_date)
+        said += (
+            f"; roc_auc of {newest.prediction_date} was {newest.value:.3f} on {newest.rows} rows "
+            f"({newest.matured_share:.0%} of the labels are final)"
+        )
+    return f"{name} monitor {date}: {said}; {freshness.sentence}."
+
+
+def _drift(context: Context, version: int) -> list[Drift]:
+    from jobs.learning import registry
+
+    plan, tables, spark = context.plan, context.tables, context.engine.session()
+    client = registry.connect(plan.settings)
+    with registry.reachable(plan.settings):
+        model = registry.load_version(client, plan.name, version).model
+    bins = bins_of(model.reference)
+    days = list(Dates.one(context.date).shifted(first=1 - WINDOW_DAYS))
+    features = tables.features()
+    counted = count(features.read(spark).where(features.of_dates(days)), bins)
+    predictions = tables.predictions()
+    scores = predictions.read(spark).where(predictions.of_dates(days))
+    counted |= count(scores.where(f"model_version = {version}").select("score"), bins)
+    return compare(bins, counted, plan.usecase.monitor)
+
+
+def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
+    """The dates whose labels may have become final, or changed, since the last nights."""
+    from jobs.prediction.batches import publications
+
+    plan, tables = context.plan, context.tables
+    last = plan.last_mature(context.date)
+    late = plan.usecase.sources[plan.usecase.label.source].arrives.late
+    window = Dates(last - dt.timedelta(days=late), last)
+    published = {
+        one.prediction_date: one.model_version
+        for one in publications(plan.settings, plan.name)
+        if one.live and window.first <= one.prediction_date <= window.last
+    }
+    if not published:
+        return []
+    spark = context.engine.session()
+    found = outcomes(
+        tables.predictions().read(spark),
+        tables.features().read(spark),
+        tables.labels().read(spark),
+        tables,
+        published,
+        moment,
+    )
+    return measure_performance(found, plan.usecase.slices, published)
+
+
+def _freshness(context: Context, moment: dt.datetime) -> Freshness:
+    from jobs.prediction.batches import latest
+
+    batch = latest(context.plan.settings, context.plan.name)
+    if batch is None:
+        return check(context.plan, moment, None, None, None)
+    return check(context.plan, moment, batch.prediction_date, batch.batch_id, batch.published_at)

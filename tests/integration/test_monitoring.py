@@ -1,0 +1,125 @@
+"""Measurements in a real warehouse and a real MLflow store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from warehouse_server import warehouse_server
+
+from jobs.errors import Unavailable
+from jobs.learning import registry
+from jobs.monitoring import retrain
+from jobs.monitoring.drift import Drift
+from jobs.monitoring.freshness import Freshness
+from jobs.monitoring.performance import Measured
+from jobs.monitoring.record import log_night, record_decision, record_night
+from jobs.prediction.warehouse import connect
+from jobs.settings import Settings
+
+DAY = dt.date(2013, 10, 3)
+MOMENT = dt.datetime(2013, 10, 3, 6, tzinfo=dt.UTC)
+QUIET = Drift("hour", 0.01, 9.0, 0.02, 0.4, 0.4, drifted=False, rows=900)
+LOUD = Drift("temp", 0.4, 99.0, 0.3, 0.0, 0.0, drifted=True, rows=900)
+AREA = Measured(dt.date(2013, 10, 1), 2, "all", "roc_auc", 0.7, 0.6, 0.8, 800, 0.9)
+ONE_CLASS = replace(AREA, slice="carrier=UA", value=None, low=None, high=None)
+FRESH = Freshness(MOMENT, DAY, 7, 2.0, fresh=True)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    with warehouse_server() as server:
+        yield server.settings
+
+
+def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings, "publisher") as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_a_night_measured_again_replaces_and_never_doubles(settings: Settings) -> None:
+    record_night(settings, "once", DAY, 2, [QUIET, LOUD], [AREA, ONE_CLASS], FRESH)
+    record_night(settings, "once", DAY, 2, [LOUD], [replace(AREA, value=0.75)], FRESH)
+    drift = "SELECT feature, psi, drifted FROM monitoring.drift WHERE use_case = 'once' ORDER BY 1"
+    assert _rows(settings, drift) == [("hour", 0.01, False), ("temp", 0.4, True)]
+    measured = (
+        "SELECT slice, value, rows FROM monitoring.performance WHERE use_case = 'once' ORDER BY 1"
+    )
+    assert _rows(settings, measured) == [("all", 0.75, 800), ("carrier=UA", None, 800)]
+    fresh = "SELECT batch_id, fresh FROM monitoring.freshness WHERE use_case = 'once'"
+    assert _rows(settings, fresh) == [(7, True)]
+
+
+def test_a_night_without_scores_still_records_freshness(settings: Settings) -> None:
+    none = Freshness(MOMENT, None, None, None, fresh=False)
+    record_night(settings, "empty", DAY, None, [], [], none)
+    query = "SELECT prediction_date, fresh FROM monitoring.freshness WHERE use_case = 'empty'"
+    assert _rows(settings, query) == [(None, False)]
+
+
+def test_a_decision_is_recorded_once_with_its_evidence(settings: Settings) -> None:
+    facts = {
+        "run_id": "r1",
+        "status": "promote",
+        "model_version": 3,
+        "champion_before": 2,
+        "evaluation": {"roc_auc": 0.7, "of": [float("nan")], "name": "x'); DROP TABLE y; --"},
+    }
+    for _ in range(2):
+        record_decision(settings, "decided", facts, sentence="It is better.")
+    found = _rows(
+        settings,
+        "SELECT outcome, sentence, challenger_version, champion_version, by, evidence "
+        "FROM monitoring.decisions WHERE use_case = 'decided'",
+    )
+    wanted = {"roc_auc": 0.7, "of": [None], "name": "x'); DROP TABLE y; --"}
+    assert found == [("promote", "It is better.", 3, 2, "daybreak", wanted)]
+    record_decision(settings, "decided", facts, sentence="No.", by="ann", reason="holiday")
+    count = "SELECT count(*) FROM monitoring.decisions WHERE use_case = 'decided'"
+    assert _rows(settings, count) == [(2,)]
+
+
+def test_two_drifted_nights_ask_for_a_model_until_one_is_decided_on(settings: Settings) -> None:
+    earlier = DAY - dt.timedelta(days=2)
+    record_night(settings, "drifty", earlier, 2, [LOUD, QUIET], [], FRESH)
+    assert retrain.reason(settings, "drifty", 2, earlier) is None
+    record_night(settings, "drifty", DAY, 2, [LOUD, QUIET], [], FRESH)
+    assert retrain.reason(settings, "drifty", 2, DAY) == (
+        "drift on 2 of the last 2 nights and tonight: temp"
+    )
+    # Another version starts anew, and a decision gives rest.
+    assert retrain.reason(settings, "drifty", 3, DAY) is None
+    facts = {
+        "run_id": "r2",
+        "status": "keep",
+        "model_version": 3,
+        "champion_before": 2,
+        "evaluation": {},
+    }
+    record_decision(settings, "drifty", facts, sentence="Not better.")
+    assert retrain.reason(settings, "drifty", 2, DAY) is None
+
+
+def test_the_main_numbers_are_one_point_a_date_in_mlflow(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, mlflow_url=f"sqlite:///{tmp_path}/mlflow.db")
+    for _ in range(2):
+        log_night(settings, "flight_delay", DAY, [QUIET, LOUD], [AREA, ONE_CLASS])
+    client = registry.connect(settings)
+    experiment = client.get_experiment_by_name("flight_delay")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == "monitoring"
+    (area,) = client.get_metric_history(run.info.run_id, "performance.roc_auc")
+    assert (area.value, area.step) == (0.7, dt.date(2013, 10, 1).toordinal())
+    (drifted,) = client.get_metric_history(run.info.run_id, "drift.drifted_features")
+    assert (drifted.value, drifted.step) == (1.0, DAY.toordinal())
+
+
+def test_a_lost_warehouse_is_unavailable_and_not_bad_data(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"warehouse_port": 1})
+    with pytest.raises(Unavailable):
+        record_night(nowhere, "once", DAY, 2, [], [], FRESH)

@@ -1,0 +1,158 @@
+"""What counts as landed, in a folder and in a real S3 server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from jobs.errors import Refused, Unavailable
+from jobs.ingest.landing import landed, landing_store, missing
+from jobs.ingest.store import Bucket
+from jobs.plan import Dates, Plan
+
+FIRST, SECOND = dt.date(2024, 1, 2), dt.date(2024, 1, 3)
+LATE_EVENING = dt.datetime(2024, 1, 3, 3, 30, tzinfo=dt.UTC)  # still 2 January in New York
+
+
+def put(plan: Plan, name: str, at: dt.datetime = LATE_EVENING) -> Path:
+    path = Path(plan.settings.landing) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x\n")
+    os.utime(path, (at.timestamp(), at.timestamp()))
+    return path
+
+
+def test_lists_the_files_of_the_dates_with_their_arrival(plan: Plan) -> None:
+    for day in ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"):
+        put(plan, f"visits/date={day}/a.csv")
+    found = landed(plan, "visits", Dates(FIRST, SECOND))
+    assert [(each.name, each.batch_date, each.size, each.arrived_at) for each in found] == [
+        ("visits/date=2024-01-02/a.csv", FIRST, 2, LATE_EVENING),
+        ("visits/date=2024-01-03/a.csv", SECOND, 2, LATE_EVENING),
+    ]
+
+
+def test_a_snapshot_belongs_to_the_local_date_of_its_arrival(plan: Plan) -> None:
+    put(plan, "people/all.csv")
+    assert [each.batch_date for each in landed(plan, "people", None)] == [dt.date(2024, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "name", [".a.csv", "_SUCCESS", "a.csv.tmp", "a.csv.part", "_temporary/a.csv"]
+)
+def test_unfinished_and_hidden_files_have_not_landed(plan: Plan, name: str) -> None:
+    put(plan, f"visits/date=2024-01-02/{name}")
+    assert landed(plan, "visits", Dates.one(FIRST)) == []
+
+
+def test_a_link_that_leads_out_is_listed_but_must_not_be_opened(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("x\n")
+    folder = put(plan, "visits/date=2024-01-02/a.csv").parent
+    (folder / "b.csv").symlink_to(tmp_path / "secret.csv")
+    problems = [each.problem for each in landed(plan, "visits", Dates.one(FIRST))]
+    assert problems == ["", "is a link to a place outside the landing folder"]
+
+
+@pytest.mark.parametrize("pattern", ["../date={date}/*", "/etc/date={date}/*", "a/../../{date}"])
+def test_a_pattern_that_leads_out_is_refused(plan: Plan, pattern: str) -> None:
+    visits = plan.usecase.sources["visits"].model_copy(update={"landing": pattern})
+    usecase = plan.usecase.model_copy(update={"sources": {"visits": visits}})
+    with pytest.raises(Refused, match="leads out of the landing root"):
+        landed(Plan(usecase, plan.settings), "visits", Dates.one(FIRST))
+
+
+def test_a_night_says_which_files_it_lacks(plan: Plan) -> None:
+    assert missing(plan, SECOND) == ["visits/date=2024-01-02/*", "people/*.csv"]
+    put(plan, "people/all.csv")
+    put(plan, "visits/date=2024-01-02/_SUCCESS")
+    assert missing(plan, SECOND) == ["visits/date=2024-01-02/*"]
+    put(plan, "visits/date=2024-01-02/a.csv")
+    assert missing(plan, SECOND) == []
+
+
+def test_the_first_night_needs_nothing_from_before_the_start(plan: Plan) -> None:
+    put(plan, "people/all.csv")
+    assert missing(plan, dt.date(2024, 1, 1)) == []
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = boto3.client("s3", endpoint_url=endpoint)
+    client.create_bucket(Bucket="landing")
+    return client
+
+
+@pytest.fixture
+def in_s3(plan: Plan, s3: Any, endpoint: str) -> Plan:
+    update = {"landing": "s3://landing/in", "s3_endpoint": endpoint}
+    return Plan(plan.usecase, plan.settings.model_copy(update=update))
+
+
+def test_lists_a_bucket_like_a_folder(in_s3: Plan, s3: Any) -> None:
+    arrived = {"arrived-at": LATE_EVENING.isoformat()}
+    for name in ("date=2024-01-02/a.csv", "date=2024-01-02/_x", "date=2024-01-12/a.csv"):
+        s3.put_object(Bucket="landing", Key=f"in/visits/{name}", Body=b"abc", Metadata=arrived)
+    s3.put_object(Bucket="landing", Key="in/visits/date=2024-01-03/b.csv", Body=b"abc")
+    found = landed(in_s3, "visits", Dates(FIRST, SECOND))
+    assert [(each.name, each.batch_date, each.size) for each in found] == [
+        ("visits/date=2024-01-02/a.csv", FIRST, 3),
+        ("visits/date=2024-01-03/b.csv", SECOND, 3),
+    ]
+    assert found[0].arrived_at == LATE_EVENING
+    assert abs(found[1].arrived_at - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5)
+
+
+def test_reads_from_a_bucket_and_notices_a_file_that_has_gone(in_s3: Plan, s3: Any) -> None:
+    s3.put_object(Bucket="landing", Key="in/people/all.csv", Body=b"who,city\nann,Rome\n")
+    there = landing_store(in_s3)
+    with there.open("people/all.csv") as stream:
+        assert stream.read() == b"who,city\nann,Rome\n"
+    with pytest.raises(FileNotFoundError), there.open("people/other.csv"):
+        pass
+
+
+def test_delivers_to_a_bucket_once(in_s3: Plan, s3: Any) -> None:
+    there = landing_store(in_s3)
+    assert there.deliver("people/new.csv", b"x\n", LATE_EVENING)
+    assert not there.deliver("people/new.csv", b"x\n", LATE_EVENING)
+    assert there.deliver("people/new.csv", b"y\n", LATE_EVENING)
+    assert there.arrivals(there.find(["people/new.csv"])) == [LATE_EVENING]
+
+
+def test_a_store_that_is_down_is_unavailable_and_a_missing_bucket_is_refused(
+    in_s3: Plan, endpoint: str
+) -> None:
+    with pytest.raises(Unavailable, match="cannot be read"):
+        Bucket("landing", "", "http://127.0.0.1:1").find(["*"])
+    with pytest.raises(Refused, match="nowhere"):
+        Bucket("nowhere", "", endpoint).find(["*"])
+
+
+def test_a_time_without_zone_in_the_metadata_is_refused(in_s3: Plan, s3: Any) -> None:
+    s3.put_object(
+        Bucket="landing",
+        Key="in/people/zoneless.csv",
+        Body=b"x",
+        Metadata={"arrived-at": "2024-01-02T10:00:00"},
+    )
+    with pytest.raises(Refused, match="not an ISO 8601 time with a zone"):
+        landed(in_s3, "people", None)

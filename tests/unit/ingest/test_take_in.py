@@ -1,0 +1,116 @@
+"""Each file once: twice delivered, renamed, corrected, refused, or cut short by a kill."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.ingest import ledger
+from jobs.ingest.take_in import Taken, take_in
+from jobs.lake.tables import Tables
+from jobs.plan import Dates, Plan
+
+DAY = dt.date(2024, 1, 2)
+FOLDER = "visits/date=2024-01-02"
+NOON = dt.datetime(2024, 1, 3, 12, 0, tzinfo=dt.UTC)
+HEADER = "day,who,spent\n"
+GOOD = HEADER + "2024-01-02,ann,1\n2024-01-02,bob\n2024-01-02,cid,3\n"
+
+Night = Callable[[], Taken]
+
+
+@pytest.fixture
+def night(spark: SparkSession, plan: Plan) -> Night:
+    return lambda: take_in(spark, Tables(plan), "visits", Dates(DAY, DAY))
+
+
+def land(plan: Plan, name: str, content: str, at: dt.datetime = NOON) -> Path:
+    path = Path(plan.settings.landing) / FOLDER / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    os.utime(path, (at.timestamp(), at.timestamp()))
+    return path
+
+
+def bronze(spark: SparkSession, plan: Plan) -> list[tuple[object, ...]]:
+    rows = Tables(plan).bronze("visits").read(spark).orderBy("_arrived_at", "_file", "_row")
+    return [
+        (row["_file"].rsplit("/", 1)[1], row["_row"], row["who"], row["spent"], row["_malformed"])
+        for row in rows.collect()
+    ]
+
+
+def test_takes_the_good_files_and_names_the_bad_one(
+    spark: SparkSession, plan: Plan, night: Night
+) -> None:
+    land(plan, "a.csv", GOOD)
+    land(plan, "b.csv", HEADER + "2024-01-02,dan")
+    first = night()
+    assert (first.files, first.rows, first.duplicates) == (1, 3, 0)
+    cut = f"{FOLDER}/b.csv was cut off after 28 bytes: its last line 2 has no end."
+    assert first.refused == (cut,)
+    assert bronze(spark, plan) == [
+        ("a.csv", 1, "ann", "1", None),
+        ("a.csv", 2, None, None, "2 fields instead of 3: 2024-01-02,bob"),
+        ("a.csv", 3, "cid", "3", None),
+    ]
+
+    again = night()
+    assert (again.files, again.rows, again.refused) == (0, 0, (cut,))
+    land(plan, "b.csv", HEADER + "2024-01-02,dan,4\n")
+    mended = night()
+    assert (mended.files, mended.refused) == (1, ())
+    outcomes = Tables(plan).ledger().read(spark).orderBy("seen_at", "_file").collect()
+    assert [(row["_file"][-5:], row["outcome"], row["rows"]) for row in outcomes] == [
+        ("a.csv", "taken", 3),
+        ("b.csv", "refused", 0),
+        ("b.csv", "taken", 1),
+    ]
+
+
+def test_content_is_taken_once_and_a_correction_again(
+    spark: SparkSession, plan: Plan, night: Night
+) -> None:
+    hour = dt.timedelta(hours=1)
+    land(plan, "a.csv", GOOD)
+    land(plan, "b.csv", GOOD)
+    assert night().repeated == (f"{FOLDER}/b.csv has the same content as {FOLDER}/a.csv.",)
+    assert night().repeated == ()
+
+    land(plan, "a.csv", GOOD, NOON + hour)
+    assert night().repeated == (f"{FOLDER}/a.csv was delivered again with the same content.",)
+    assert len(bronze(spark, plan)) == 3
+
+    land(plan, "a.csv", HEADER + "2024-01-02,ann,7\n", NOON + 2 * hour)
+    assert night().rows == 1
+    land(plan, "a.csv", GOOD, NOON + 3 * hour)
+    assert night().rows == 3
+    spent = [row[3] for row in bronze(spark, plan) if row[2] == "ann"]
+    assert spent == ["1", "7", "1"]
+
+
+def test_killed_between_bronze_and_ledger_nothing_is_doubled(
+    spark: SparkSession, plan: Plan, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(plan, "a.csv", GOOD)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as fault:
+        fault.setattr(ledger, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            night()
+    assert len(bronze(spark, plan)) == 3
+    assert not Tables(plan).ledger().exists()
+
+    land(plan, "b.csv", HEADER + "2024-01-02,dan,4\n")
+    assert night().files == 2
+    assert [row[2] for row in bronze(spark, plan)] == ["ann", None, "cid", "dan"]
+    assert Tables(plan).ledger().read(spark).count() == 2
+    assert night().files == 0

@@ -1,0 +1,119 @@
+"""Bootstrap intervals: honest, paired, and independent of how memory is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jobs.learning import intervals
+from jobs.learning.intervals import Resamples, estimate, gain
+from jobs.learning.metrics import METRICS
+
+
+def nights(days: int, per_day: int) -> np.ndarray:
+    return np.repeat(np.datetime64("2024-01-01") + np.arange(days), per_day)
+
+
+def labels_and_signal(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    signal = rng.normal(size=n)
+    return (rng.random(n) < 1 / (1 + np.exp(-signal))).astype(float), signal
+
+
+def squash(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
+
+
+def test_equally_good_models_are_rarely_told_apart():
+    rng = np.random.default_rng(3)
+    told_apart = 0
+    for seed in range(40):
+        labels, signal = labels_and_signal(rng, 900)
+        one, other = (squash(signal + rng.normal(scale=1.0, size=900)) for _ in range(2))
+        draws = Resamples.of(nights(30, 30), seed)
+        found = [
+            draws.distributions(("roc_auc",), labels, scores, 0.5)["roc_auc"]
+            for scores in (one, other)
+        ]
+        lead = gain("roc_auc", found[0], found[1], 0.95)
+        told_apart += not lead.low <= 0 <= lead.high
+    assert told_apart <= 7  # 5 % of 40 are 2; more than 7 has a chance below 1 in 500.
+
+
+def test_a_better_model_is_told_apart():
+    rng = np.random.default_rng(4)
+    labels, signal = labels_and_signal(rng, 3000)
+    good, poor = squash(signal), squash(signal + rng.normal(scale=2.0, size=3000))
+    draws = Resamples.of(nights(30, 100), 1)
+    for metric in ("roc_auc", "pr_auc", "log_loss"):
+        better, worse = (
+            draws.distributions((metric,), labels, scores, 0.5)[metric] for scores in (good, poor)
+        )
+        assert gain(metric, better, worse, 0.95).low > 0
+        assert gain(metric, worse, better, 0.95).high < 0
+
+
+def test_first_value_is_that_of_the_rows_and_lies_within():
+    rng = np.random.default_rng(5)
+    labels, signal = labels_and_signal(rng, 1000)
+    scores = squash(signal)
+    found = Resamples.of(nights(20, 50), 1).distributions(("roc_auc",), labels, scores, 0.5)
+    interval = estimate(found["roc_auc"], 0.95)
+    assert interval.value == pytest.approx(METRICS["roc_auc"](labels, scores))
+    assert interval.low < interval.value < interval.high
+
+
+def test_dates_that_hang_together_widen_the_interval():
+    rng = np.random.default_rng(6)
+    storm = np.repeat(rng.random(30) < 0.3, 50)
+    labels = (rng.random(1500) < np.where(storm, 0.6, 0.1)).astype(float)
+    scores = np.full(1500, 0.3)
+    widths = []
+    for dates in (nights(30, 50), nights(5, 300)):
+        draws = Resamples.of(dates, 1)
+        found = estimate(draws.distributions(("brier",), labels, scores, 0.5)["brier"], 0.95)
+        widths.append(found.high - found.low)
+    by_dates, by_rows = widths
+    assert by_dates > 2 * by_rows
+
+
+def test_few_dates_mean_rows_are_drawn():
+    assert Resamples.of(nights(9, 5), 1).by == "rows"
+    assert Resamples.of(nights(10, 5), 1).by == "dates"
+
+
+def test_memory_chunks_do_not_change_the_draws(monkeypatch):
+    draws = Resamples.of(nights(12, 3), 9)
+    whole = np.concatenate(list(draws.weights(1)))
+    monkeypatch.setattr(intervals, "CELLS", 100)
+    assert np.array_equal(whole, np.concatenate(list(draws.weights(1))))
+
+
+def test_a_slice_is_seen_under_the_same_draws():
+    rng = np.random.default_rng(8)
+    labels, signal = labels_and_signal(rng, 600)
+    scores, dates = squash(signal), nights(20, 30)
+    rows = np.arange(600) % 3 == 0
+    sliced = Resamples.of(dates, 2).distributions(("brier",), labels, scores, 0.5, rows)["brier"]
+    alone = Resamples.of(dates[rows], 2).distributions(("brier",), labels[rows], scores[rows], 0.5)[
+        "brier"
+    ]
+    assert np.allclose(sliced, alone)
+
+
+def test_one_class_gives_a_reason_instead_of_a_number():
+    draws = Resamples.of(nights(12, 2), 1)
+    found = draws.distributions(("roc_auc",), np.zeros(24), np.linspace(0, 1, 24), 0.5)
+    assert estimate(found["roc_auc"], 0.95).value is None
+    assert "both classes" in estimate(found["roc_auc"], 0.95).reason
+
+
+def test_a_single_yes_gives_a_value_but_no_interval():
+    labels = np.zeros(24)
+    labels[3] = 1
+    draws = Resamples.of(nights(12, 2), 1)
+    found = estimate(
+        draws.distributions(("roc_auc",), labels, np.linspace(0, 1, 24), 0.5)["roc_auc"], 0.95
+    )
+    assert found.value is not None
+    assert found.low is None
+    assert "too few rows" in found.reason

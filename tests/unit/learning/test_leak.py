@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from jobs.errors import Refused
+from jobs.learning.leak import refuse_leaks
+from jobs.usecase import Features
+
+N = 1000
+RNG = np.random.default_rng(1)
+LABELS = (RNG.random(N) < 0.3).astype(float)
+SPEC = Features(history=0, numeric=("number",), categorical=("text",))
+
+
+def rows(**columns: object) -> pa.Table:
+    honest = {"number": RNG.normal(size=N), "text": RNG.choice(["a", "b"], N)}
+    return pa.table({**honest, **columns})
+
+
+LEAKS = {
+    "number": [LABELS * 60 + RNG.normal(size=N), -LABELS, np.where(LABELS == 1, np.nan, 5.0)],
+    "text": [np.where(LABELS == 1, "late", "on time")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [(name, values) for name, many in LEAKS.items() for values in many]
+)
+def test_a_feature_that_gives_the_label_away_is_named(name, values):
+    with pytest.raises(Refused, match=f"The feature {name} alone"):
+        refuse_leaks(rows(**{name: values}), LABELS, SPEC)
+
+
+def test_good_features_pass():
+    refuse_leaks(rows(number=LABELS + RNG.normal(size=N)), LABELS, SPEC)
+
+
+def test_a_name_of_its_own_for_every_row_is_no_leak():
+    refuse_leaks(rows(text=[f"row {place}" for place in range(N)]), LABELS, SPEC)
