@@ -69,12 +69,18 @@ def main() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    port: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE=PORT", help="For airflow, mlflow, postgres or spark."),
+    ] = None,
+) -> None:
     """Start the embedded services, or what of them is down."""
     from daybreak_local.stack import up as start
+
     from jobs.settings import default_home
 
-    start(default_home(), say=display.say)
+    start(default_home(), say=display.say, ports=dict(_port(text) for text in port or []))
 
 
 @app.command()
@@ -286,6 +292,13 @@ def warehouse_url(
     if role not in ("reader", "publisher", "owner"):
         raise WrongUsage(f"There is no role {role!r}.", "Roles: reader, publisher, owner.")
     typer.echo(url(_settings(), role))  # type: ignore[arg-type]  # checked on the line above
+
+
+def _port(text: str) -> tuple[str, int]:
+    service, _, number = text.partition("=")
+    if service not in ("airflow", "mlflow", "postgres", "spark") or not number.isdigit():
+        raise WrongUsage(f"{text!r} is no port.", "Write --port SERVICE=PORT: --port airflow=8081.")
+    return service, int(number)
 
 
 def _settings() -> Settings:

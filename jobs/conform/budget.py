@@ -14,12 +14,12 @@ from jobs.errors import Refused
 class Delivered:
     """One file's content in bronze, and how many of its rows are in quarantine.
 
-    `rules` counts failures by rule and column.
+    `arrived_at` is in microseconds since 1970; `rules` counts failures by rule and column.
     """
 
     batch_date: dt.date
     file: str
-    arrived_at: dt.datetime
+    arrived_at: int
     rows: int
     quarantined: int = 0
     rules: tuple[tuple[str, int], ...] = ()

@@ -25,7 +25,7 @@ from jobs.plan import Dates
 from jobs.usecase import Source
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, GroupedData, SparkSession
 
 MADE_OF = "made_of.json"
 WHOLE = "whole"  # a snapshot's silver is made of all its files, whatever their dates
@@ -112,8 +112,14 @@ def _delivered(
     rows = bronze.read(spark)
     if dates is not None:
         rows = rows.where(bronze.of_dates(dates))
-    found = rows.groupBy("_batch_date", "_file", "_arrived_at").count().collect()
+    found = _by_file(rows).count().collect()
     return [Delivered(*row) for row in found]
+
+
+def _by_file(rows: DataFrame, *by: str) -> GroupedData:
+    # A moment as a number: the process's own time zone has an hour that is ambiguous.
+    numbered = rows.withColumn("arrived", f.unix_micros("_arrived_at"))
+    return numbered.groupBy("_batch_date", "_file", "arrived", *by)
 
 
 def _part(spec: Source, each: Delivered) -> str:
@@ -133,7 +139,7 @@ def _stale(tables: Tables, source: str, delivered: list[Delivered]) -> dict[str,
 
 def _digest(spec: Source, delivered: Iterable[Delivered]) -> str:
     # The arrival stands for the content: bronze has one content per name and arrival.
-    contents = sorted(f"{d.file} {d.arrived_at.timestamp()} {d.rows}" for d in delivered)
+    contents = sorted(f"{d.file} {d.arrived_at} {d.rows}" for d in delivered)
     whole = "\n".join([spec.model_dump_json(exclude={"landing", "budget"}), *contents])
     return hashlib.sha256(whole.encode()).hexdigest()
 
@@ -179,11 +185,10 @@ def _conformed(bronze: DataFrame, tables: Tables, source: str, dates: list[dt.da
 
 def _judged(quarantine: DataFrame, delivered: list[Delivered]) -> list[Delivered]:
     """The delivered files with their counts of quarantined rows."""
-    file = ["_batch_date", "_file", "_arrived_at"]
-    rows = quarantine.groupBy(*file).agg(f.countDistinct("_row")).collect()
-    rules = quarantine.groupBy(*file, "rule", "column").count().collect()
+    rows = _by_file(quarantine).agg(f.countDistinct("_row")).collect()
+    rules = _by_file(quarantine, "rule", "column").count().collect()
     counts = {(row[0], row[1], row[2]): row[3] for row in rows}
-    named: dict[tuple[dt.date, str, dt.datetime], list[tuple[str, int]]] = {}
+    named: dict[tuple[dt.date, str, int], list[tuple[str, int]]] = {}
     for row in rules:
         rule = f"{row[3]} of {row[4]}" if row[4] else row[3]
         named.setdefault((row[0], row[1], row[2]), []).append((rule, row[5]))

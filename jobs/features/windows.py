@@ -165,4 +165,4 @@ def _keys(parts: Sequence[tuple[str, ...]]) -> str:
 def _key(parts: tuple[str, ...]) -> str:
     # Each part's length goes before it, so that ("a", "bc") and ("ab", "c") differ.
     texts = [f"cast({part} as string)" for part in parts]
-    return f"concat({', '.join(f"length({text}), ':', {text}" for text in texts)})"
+    return "concat({})".format(", ".join(f"length({text}), ':', {text}" for text in texts))

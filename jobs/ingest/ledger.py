@@ -9,8 +9,11 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pyspark.sql import functions as f
+
 from jobs.ingest.landing import LandedFile
 from jobs.ingest.reader import Inspected
+from jobs.ingest.store import EPOCH
 from jobs.lake.table import Table
 
 if TYPE_CHECKING:
@@ -84,13 +87,14 @@ def seen(spark: SparkSession, ledger: Table, source: str) -> Seen:
     """Read the ledger of one source."""
     if not ledger.exists():
         return Seen(frozenset(), {}, {}, {})
-    rows = ledger.read(spark).where(f"source = '{source}'").collect()
-    rows.sort(key=lambda row: (row["_arrived_at"], row["seen_at"]))
+    of_source = ledger.read(spark).where(f.col("source") == f.lit(source))
+    rows = of_source.withColumn("micros", f.unix_micros("_arrived_at")).collect()
+    rows.sort(key=lambda row: (row["micros"], row["seen_at"]))
     newest: dict[str, str] = {}
     contents: dict[str, str] = {}
     settled, refused = set(), {}
     for row in rows:
-        key = (row["_file"], row["bytes"], _aware(row["_arrived_at"]))
+        key = (row["_file"], row["bytes"], moment(row["micros"]))
         if row["outcome"] == "refused":
             refused[key] = (row["_sha256"], row["reason"])
             continue
@@ -124,6 +128,10 @@ def record(
         ledger.append(spark.createDataFrame(rows, ledger.schema).coalesce(1))
 
 
-def _aware(moment: dt.datetime) -> dt.datetime:
-    # Spark hands timestamps out as naive local times of this process.
-    return moment.astimezone(dt.UTC)
+def moment(micros: int) -> dt.datetime:
+    """The moment that many microseconds after 1970, aware in UTC.
+
+    Spark hands timestamps out in this process's own time zone, where one hour of the year is
+    ambiguous; microseconds are not.
+    """
+    return EPOCH + dt.timedelta(microseconds=micros)

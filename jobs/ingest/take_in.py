@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as f
+
 from jobs.ingest import ledger, reader
 from jobs.ingest.landing import landed, landing_store
 from jobs.ingest.ledger import Entry
@@ -92,8 +94,8 @@ def _not_in_bronze(
     there = bronze.read(spark).where(
         bronze.of_dates(sorted({each.file.batch_date for each in taken}))
     )
-    rows = there.select("_file", "_sha256", "_arrived_at").distinct().collect()
-    names = {(row["_file"], row["_sha256"], row["_arrived_at"].astimezone(dt.UTC)) for row in rows}
+    contents = there.select("_file", "_sha256", f.unix_micros("_arrived_at")).distinct()
+    names = {(row[0], row[1], ledger.moment(row[2])) for row in contents.collect()}
     return [
         each for each in taken if (each.file.name, each.sha256, each.file.arrived_at) not in names
     ]

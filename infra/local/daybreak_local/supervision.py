@@ -14,12 +14,14 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from daybreak_local.places import MARK, SERVICE_MARK, Places, write_private
 from jobs.errors import Unavailable
 
 _START_SECONDS = 20.0
+# supervisord restarts by itself, so it may have done what we ask for a moment ago.
+_AS_WANTED = (Faults.ALREADY_STARTED, Faults.NOT_RUNNING)
 
 # What services need of the caller's environment; the rest (a shell's AIRFLOW__…, say) stays out.
 _PASSED = (
@@ -112,6 +114,8 @@ class Supervisor:
         try:
             return getattr(self._rpc.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as error:
+            if error.faultCode in _AS_WANTED:
+                return None
             raise Unavailable(
                 f"The supervisor of {self._places.home} will not {method}"
                 f"{''.join(f' {argument}' for argument in arguments[:1])}: {error.faultString}.",
