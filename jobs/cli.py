@@ -77,7 +77,6 @@ def up(
 ) -> None:
     """Start the embedded services, or what of them is down."""
     from daybreak_local.stack import up as start
-
     from jobs.settings import default_home
 
     start(default_home(), say=display.say, ports=dict(_port(text) for text in port or []))

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.context import Context
 from jobs.engine import Engine
@@ -88,7 +88,7 @@ def what_if(
     split = plan.split(cutoff, holdout_until)
     final = split.holdout.last + dt.timedelta(days=1 + plan.usecase.label.maturity)
     engine = Engine(plan.settings)
-    options = {"refresh": "missing", "what_if": True}
+    options: dict[str, Any] = {"refresh": "missing"}
     options |= {"trials": trials} if trials is not None else {}
     options |= {"holdout_until": str(holdout_until)} if holdout_until else {}
     history = Context(plan, Dates(plan.usecase.schedule.start, max(final, cutoff)), engine, options)

@@ -43,8 +43,8 @@ def conform(bronze: DataFrame, spec: Source, *, unique: bool = False) -> Conform
         unique: no key comes twice, so that there are no versions to tell apart. Saves a sort.
     """
     rows = _typed(bronze, spec)
-    good = rows.where(~fails(spec))
-    failed = _failed(rows.where(fails(spec)), spec)
+    good = rows.where(~f.col("_fails"))
+    failed = _failed(rows.where("_fails"), spec)
     if unique:
         ended = good.withColumn("_superseded_at", f.lit(None).cast("timestamp"))
         return Conformed(_silver(ended, spec), failed)
@@ -59,21 +59,25 @@ def conform(bronze: DataFrame, spec: Source, *, unique: bool = False) -> Conform
 def repeated(bronze: DataFrame, spec: Source) -> DataFrame:
     """The `_batch_date`s in which a key may come twice: all that do, and seldom one more."""
     keys = [typed(name, spec.columns[name]) for name in spec.key]
-    place = ["_batch_date"] if spec.arrives.as_ == "daily" else []
-    hashed = bronze.where("_malformed is null").select("_batch_date", f.xxhash64(*keys).alias("h"))
-    twice = hashed.groupBy(*place, "h").agg(
-        f.count("*").alias("n"), f.max("_batch_date").alias("d")
-    )
-    return twice.where("n > 1").select(f.col("d").alias("_batch_date")).distinct()
+    place = [f.col("_batch_date")] if spec.arrives.as_ == "daily" else []
+    # One number to group by is much cheaper than the columns; a collision only costs a sort.
+    hashed = f.xxhash64(*place, *keys).alias("key")
+    rows = bronze.where("_malformed is null").select("_batch_date", hashed)
+    counted = rows.groupBy("key").agg(f.count("*").alias("n"), f.max("_batch_date").alias("last"))
+    return counted.where("n > 1").select(f.col("last").alias("_batch_date")).distinct()
 
 
 def _typed(bronze: DataFrame, spec: Source) -> DataFrame:
-    return bronze.select(
+    rows = bronze.select(
         *[typed(name, column).alias(name) for name, column in spec.columns.items()],
-        f.struct(*spec.columns).alias("_text"),
+        *[f.col(name).alias(f"_text_{name}") for name in spec.columns],
         "_malformed",
         *ORIGINS,
     )
+    # Spark would move a filter below the casts, and so cast again for every rule. It leaves one
+    # alone that is not deterministic, and no row's number is negative.
+    pinned = f.monotonically_increasing_id() < 0
+    return rows.withColumn("_fails", fails(spec) | pinned)
 
 
 def _failed(rows: DataFrame, spec: Source) -> DataFrame:
@@ -88,7 +92,7 @@ def _failed(rows: DataFrame, spec: Source) -> DataFrame:
 
 
 def _duplicates(rows: DataFrame, spec: Source) -> DataFrame:
-    key = f.to_json(f.struct(*[f.col("_text").getField(name).alias(name) for name in spec.key]))
+    key = f.to_json(f.struct(*[f.col(f"_text_{name}").alias(name) for name in spec.key]))
     return _quarantine(rows.withColumn("_failure", _failure("duplicate_key", "", key)), spec)
 
 
@@ -101,7 +105,7 @@ def _failure(rule: str, column: str, value: Expression) -> Expression:
 
 
 def _quarantine(rows: DataFrame, spec: Source) -> DataFrame:
-    texts = [f.col("_text").getField(name).alias(name) for name in spec.columns]
+    texts = [f.col(f"_text_{name}").alias(name) for name in spec.columns]
     whole = f.to_json(f.struct(*texts, "_malformed"), {"ignoreNullFields": "false"})
     return rows.select(
         "_failure.rule", "_failure.column", "_failure.value", whole.alias("row"), *ORIGINS

@@ -1,6 +1,6 @@
 """The rules a bronze row must pass, as Spark columns made from a source's declaration.
 
-They read a frame in which every declared column is typed and its text is in the struct `_text`.
+They read a frame in which every declared column is typed and its text is in `_text_COLUMN`.
 """
 
 from __future__ import annotations
@@ -70,14 +70,13 @@ def _of_column(name: str, column: Column) -> list[Check]:
     ways: list[tuple[str, Expression]] = []
     if column.required:
         ways.append(("required", text.isNull()))
-    mistyped = _mistyped(value, text, column)
     if column.type != "string":
-        ways.append(("type", text.isNotNull() & mistyped))
-    # To Spark NaN is larger than any number, but one failure is enough to say that.
+        ways.append(("type", text.isNotNull() & _mistyped(value, text, column)))
+    # A number that is not finite is of the wrong type, and that is enough to say of it.
     if column.min is not None:
-        ways.append(("range", (value < column.min) & ~mistyped))
+        ways.append(("range", (value < column.min) & (value > float("-inf"))))
     if column.max is not None:
-        ways.append(("range", (value > column.max) & ~mistyped))
+        ways.append(("range", (value > column.max) & (value < float("inf"))))
     if column.values is not None:
         ways.append(("set", ~text.isin(*column.values)))
     if column.pattern is not None:
@@ -94,4 +93,4 @@ def _mistyped(value: Expression, text: Expression, column: Column) -> Expression
 
 
 def _text(name: str) -> Expression:
-    return f.col("_text").getField(name)
+    return f.col(f"_text_{name}")

@@ -29,6 +29,7 @@ from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.scoring import with_scores
 from jobs.plan import Dates, Split
+from jobs.usecase import Promote
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -126,7 +127,8 @@ def evaluate(ctx: Context) -> StepResult:
 def promote(ctx: Context) -> StepResult:
     """Register the challenger of the latest training and decide whether it becomes champion.
 
-    Option: `what_if` decides without moving the alias. Done again it registers nothing twice.
+    Option: `approval` (`auto` or `required`) instead of the use case's own. Done again it
+    registers nothing twice.
 
     Raises:
         Refused: the training was not evaluated, or against another champion than today's.
@@ -145,10 +147,10 @@ def promote(ctx: Context) -> StepResult:
                 f"{found.champion_version}.",
                 f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
             )
-        decision = decide(found, ctx.plan.usecase.promote)
+        decision = decide(found, _rules(ctx))
         client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
         client.set_model_version_tag(name, str(version), "daybreak.reason", decision.sentence)
-        if decision.status == "promote" and not ctx.options.get("what_if"):
+        if decision.status == "promote":
             registry.promote(client, name, version)
     return StepResult(
         step="promote",
@@ -163,6 +165,12 @@ def promote(ctx: Context) -> StepResult:
             "evaluation": found.model_dump(mode="json"),
         },
     )
+
+
+def _rules(ctx: Context) -> Promote:
+    """The use case's rules; a run's form may ask for a person's approval, or waive it."""
+    rules = ctx.plan.usecase.promote
+    return rules.model_copy(update={"approval": ctx.options.get("approval") or rules.approval})
 
 
 def _split(ctx: Context) -> Split:

@@ -185,19 +185,20 @@ class Lookup:
         if live.batch_id is None:
             return None
         asked = completed(self._table, values, live.date)
-        rows = self._query(self._statement(live.batch_id), asked)
+        rows = self._query(self._statement(live, live.batch_id), asked)
         return rows[0] if rows else None
 
-    def _statement(self, batch_id: int) -> bytes:
+    def _statement(self, live: _Live, batch_id: int) -> bytes:
         # The batch is written into the statement, one prepared for each live batch: so Postgres
         # plans it on that partition alone, and not on those of all dates.
         if batch_id not in self._statements:
             columns = ["score", "prediction", *self._columns]
             found = (
-                sql.SQL("SELECT {} FROM {} WHERE batch_id = {}")
+                sql.SQL("SELECT {} FROM {} WHERE prediction_date = {} AND batch_id = {}")
                 .format(
                     sql.SQL(", ").join(map(sql.Identifier, columns)),
                     sql.Identifier("predictions", self._table.use_case),
+                    sql.Literal(live.date),
                     sql.Literal(batch_id),
                 )
                 .as_bytes(self._connection)

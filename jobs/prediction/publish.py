@@ -129,7 +129,7 @@ def _new_batch(
         load(frame, Load(info, table, batch_id))
         _index(connection, table, batch_id)
         _compare(connection, table, batch_id, gold)
-        _attach(connection, table, batch_id)
+        _attach(connection, table, date, batch_id)
         readers = transactions_reading(connection, table)
         go_live(connection, batch_id, by=source.by, reason="published", readers=readers)
     except Exception as error:
@@ -197,10 +197,15 @@ def _begin(
         # The check lets Postgres attach the table without reading it.
         connection.execute(
             sql.SQL(
-                "CREATE TABLE {table} (LIKE {parent}, CHECK (batch_id = {id})); "
-                "ALTER TABLE {table} ALTER COLUMN batch_id SET DEFAULT {id}"
+                "CREATE TABLE {table} (LIKE {parent}, "
+                "CHECK (prediction_date = {date} AND batch_id = {id})); "
+                "ALTER TABLE {table} ALTER COLUMN batch_id SET DEFAULT {id}, "
+                "ALTER COLUMN prediction_date SET DEFAULT {date}"
             ).format(
-                table=table.partition(row[0]), parent=table.parent, id=sql.Literal(int(row[0]))
+                table=table.partition(row[0]),
+                parent=table.parent,
+                id=sql.Literal(int(row[0])),
+                date=sql.Literal(date),
             )
         )
     return int(row[0]), int(row[1])
@@ -232,12 +237,18 @@ def _compare(
         )
 
 
-def _attach(connection: Connection, table: PublishedTable, batch_id: int) -> None:
+def _attach(connection: Connection, table: PublishedTable, date: dt.date, batch_id: int) -> None:
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '5s'")
         connection.execute(
-            sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
-                table.parent, table.partition(batch_id), sql.Literal(batch_id)
+            sql.SQL(
+                "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({d}, {}) TO ({d}, {})"
+            ).format(
+                table.parent,
+                table.partition(batch_id),
+                sql.Literal(batch_id),
+                sql.Literal(batch_id + 1),
+                d=sql.Literal(date),
             )
         )
         connection.execute(

@@ -2,7 +2,7 @@
 
 Per use case there is one parent table `batches.<use_case>`, with a partition for each batch, and
 two views in `predictions`. A row of the parent holds what differs from row to row; what a batch
-has in common (prediction date, model version, time of publication) is in its row of
+has in common (model version, time of publication) is in its row of
 `daybreak.live`, which the views see as `daybreak.seen`; the migration that makes it says why.
 """
 
@@ -197,7 +197,8 @@ def _create(connection: Connection, table: PublishedTable) -> None:
     ]
     connection.execute(
         sql.SQL(
-            "CREATE TABLE {} (batch_id bigint NOT NULL, {}{}) PARTITION BY LIST (batch_id)"
+            "CREATE TABLE {} (prediction_date date NOT NULL, batch_id bigint NOT NULL, {}{}) "
+            "PARTITION BY RANGE (prediction_date, batch_id)"
         ).format(table.parent, required, sql.Composed(optional))
     )
     _replace_views(connection, table)
@@ -220,18 +221,26 @@ def _replace_views(connection: Connection, table: PublishedTable) -> None:
     of_the_batch = [sql.SQL("l.{}").format(sql.Identifier(name)) for name in OF_THE_BATCH]
     select = sql.SQL(
         "SELECT {columns} FROM daybreak.seen l JOIN {parent} p ON p.batch_id = l.batch_id "
-        "WHERE l.use_case = {use_case}"
+        "AND p.prediction_date = l.prediction_date{same_date} WHERE l.use_case = {use_case}"
     ).format(
+        same_date=_same_date(table),
         columns=sql.SQL(", ").join([*of_the_row, *of_the_batch, *extra]),
         parent=table.parent,
         use_case=sql.Literal(table.use_case),
     )
     # A scalar subquery rather than a join: it is known before partitions are opened.
     newest = sql.SQL(
-        " AND p.batch_id = (SELECT batch_id FROM daybreak.seen WHERE use_case = {} "
-        "ORDER BY prediction_date DESC LIMIT 1)"
+        " AND p.prediction_date = (SELECT max(prediction_date) FROM daybreak.seen "
+        "WHERE use_case = {})"
     ).format(sql.Literal(table.use_case))
     for suffix, query in (("", select), (LATEST, select + newest)):
         view = sql.Identifier("predictions", f"{table.use_case}{suffix}")
         connection.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(view, query))
         connection.execute(sql.SQL("GRANT SELECT ON {} TO daybreak_reader").format(view))
+
+
+def _same_date(table: PublishedTable) -> sql.Composable:
+    # Whoever asks for a date by the key's own column is also sent to that date's partitions.
+    if table.date_column is None:
+        return sql.SQL("")
+    return sql.SQL(" AND p.{} = l.prediction_date").format(sql.Identifier(table.date_column))

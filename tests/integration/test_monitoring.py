@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warehouse_server import warehouse_server
 
 from jobs.errors import Unavailable
 from jobs.learning import registry
@@ -20,6 +19,7 @@ from jobs.monitoring.performance import Measured
 from jobs.monitoring.record import log_night, record_decision, record_night
 from jobs.prediction.warehouse import connect
 from jobs.settings import Settings
+from tests.integration.warehouse_server import warehouse_server
 
 DAY = dt.date(2013, 10, 3)
 MOMENT = dt.datetime(2013, 10, 3, 6, tzinfo=dt.UTC)

@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pyarrow as pa
 import pytest
-from night_of_scores import DATE, NIGHT, scores, session, slowly
 from psycopg import errors, sql
 from pydantic import SecretStr
 from pyspark.sql import functions as F
-from warehouse_server import Warehouse, warehouse_server
 
 from jobs.errors import Refused, Unavailable
 from jobs.prediction import live, publish
@@ -34,6 +32,8 @@ from jobs.prediction.migrations import ensure_roles, upgrade
 from jobs.prediction.publish import Published, Source, publish_batch
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.prediction.warehouse import Connection, connect, conninfo, url
+from tests.integration.night_of_scores import DATE, NIGHT, scores, session, slowly
+from tests.integration.warehouse_server import Warehouse, warehouse_server
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
