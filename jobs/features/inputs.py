@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
+from jobs.errors import WrongUsage
 from jobs.features.known import FIRST, LAST, seen, seen_on
 from jobs.plan import Dates
 from jobs.usecase import UseCase
@@ -43,7 +44,11 @@ class FeatureInputs:
     def facts(self, source: str) -> DataFrame:
         """A daily source's versions with `_day` and the dates that see them."""
         date = self.usecase.sources[source].date
-        assert date is not None, f"{source} is a snapshot and has no days"
+        if date is None:
+            raise WrongUsage(
+                f"The features take {source} as a source of days, but it is a snapshot.",
+                "Give the source a `date` in the use-case file, or read it by looked_up().",
+            )
         return seen(self.silver[source], self.usecase).withColumn("_day", f.col(date))
 
     def looked_up(self, rows: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
@@ -69,9 +74,7 @@ class FeatureInputs:
             f.col(key).alias("_on"), *wanted, f.col(FIRST).alias("_from"), f.col(LAST).alias("_to")
         )
         meet = (f.col(FIRST) <= f.col("_to")) & (f.col("_from") <= f.col(LAST))
-        pairs = facts.join(
-            f.broadcast(there), on=(f.col(on) == f.col("_on")) & meet, how="inner"
-        )
+        pairs = facts.join(f.broadcast(there), on=(f.col(on) == f.col("_on")) & meet, how="inner")
         return (
             pairs.withColumn(FIRST, f.greatest(FIRST, "_from"))
             .withColumn(LAST, f.least(LAST, "_to"))

@@ -148,9 +148,13 @@ def _beside(
     """The sums of a row's groupings side by side, in the order of the groupings."""
     fields = ", ".join(["_group", *[each.name for each in sums]])
     found = f.expr(f"sort_array(collect_list(struct({fields})))").alias("_sums")
-    return summed.groupBy("_row").agg(found).selectExpr(
-        *[f"_row.{name} as {name}" for name in columns],
-        *[f"_sums[{place}] as {each.name}" for place, each in enumerate(groupings)],
+    return (
+        summed.groupBy("_row")
+        .agg(found)
+        .selectExpr(
+            *[f"_row.{name} as {name}" for name in columns],
+            *[f"_sums[{place}] as {each.name}" for place, each in enumerate(groupings)],
+        )
     )
 
 

@@ -237,7 +237,9 @@ def _weather() -> dict[str, str]:
     return {
         **{f"weather_{name}": _element("evening", name, 1) for name in EVENING_ELEMENTS},
         **{
-            f"weather_{name}_above_28": f"{_element('evening', name, 1)} - {_element('day', name, 28)}"
+            f"weather_{name}_above_28": (
+                f"{_element('evening', name, 1)} - {_element('day', name, 28)}"
+            )
             for name in ("temp", "dewp", "pressure")
         },
         **{
