@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,24 @@ SESSION = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
+    # A feature table has a hundred columns; with more than this Spark interprets aggregates.
+    "spark.sql.codegen.maxFields": "2000",
 }
+
+# Measured on two cores (infra/decisions/0005-the-engine-s-settings.md): one night's features took
+# 24 s of CPU with Java's defaults, and take 11 s with these.
+JAVA_OPTIONS = (
+    # Generated methods are longer than what HotSpot compiles by default.
+    "-XX:-DontCompileHugeMethods",
+    # With the default 240 MB, compiled code is thrown out and compiled again every night.
+    "-XX:ReservedCodeCacheSize=768m",
+    # Code that a night runs a few thousand times is not worth the optimising compiler's time.
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=20000",
+    "-XX:Tier4CompileThreshold=100000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+    "-XX:+UseParallelGC",
+)
 
 
 def static_conf(settings: Settings) -> dict[str, str]:
@@ -51,6 +69,9 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": settings.spark_memory,
+        "spark.driver.extraJavaOptions": " ".join(JAVA_OPTIONS),
+        # The nights' queries are the same ones; the default keeps 100 generated classes.
+        "spark.sql.codegen.cache.maxEntries": "4000",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": str(Path(settings.lake) / "_warehouse"),
@@ -93,8 +114,8 @@ class Engine:
             # Executors on other machines must be able to reach the driver.
             for bound in ("spark.driver.bindAddress", "spark.driver.host"):
                 conf.pop(bound)
-        if master.startswith("local"):
-            conf["spark.task.cpus"] = "1"
+        if found := re.fullmatch(r"local\[(\d+|\*)\]", master):
+            master, conf["spark.task.cpus"] = _threads(found[1], self.settings.spark_workers)
         builder = SparkSession.builder.appName("daybreak").master(master)
         for name, value in conf.items():
             builder = builder.config(name, value)
@@ -131,6 +152,17 @@ class Engine:
         """Stop the classic sessions this engine started; a Connect server stays up."""
         while self._started:
             self._started.pop().stop()
+
+
+def _threads(cores: str, workers: int) -> tuple[str, str]:
+    """The local master and `spark.task.cpus` with which XGBoost's workers share all cores.
+
+    `xgboost.spark` gives each worker `spark.task.cpus` threads. Spark is told of more cores than
+    there are, so that the tasks of everything else still number as many as the cores.
+    """
+    there = (os.cpu_count() or 1) if cores == "*" else int(cores)
+    threads = max(1, there // workers)
+    return f"local[{there * threads}]", str(threads)
 
 
 def _bounded_retries() -> RetryPolicy:

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from pydantic import SecretStr
 
+from jobs.engine import JAVA_OPTIONS
 from jobs.errors import DaybreakError, Refused, WrongUsage
 from jobs.settings import Settings
 
@@ -127,7 +128,7 @@ def connect_conf(settings: Settings) -> dict[str, str]:
         "spark.driver.host": _address(),
         "spark.driver.bindAddress": EVERY_ADDRESS,
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
-        "spark.driver.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError",
+        "spark.driver.extraJavaOptions": f"{' '.join(JAVA_OPTIONS)} -XX:+ExitOnOutOfMemoryError",
     }
 
 

@@ -211,7 +211,8 @@ def _fitted(ctx: Context, client: MlflowClient, run_id: str, parts: Parts) -> Tr
         client.log_metric(nested, "rounds", found.rounds)
         client.set_terminated(nested, "FINISHED")
 
-    trials = int(ctx.options.get("trials", ctx.plan.usecase.model.tune.trials))
+    asked = ctx.options.get("trials")
+    trials = ctx.plan.usecase.model.tune.trials if asked is None else int(asked)
     try:
         return fit_all(parts, ctx.plan, str(ctx.date), trials, record)
     except Exception:

@@ -9,7 +9,7 @@ from pathlib import Path
 from daybreak_local.keys import Keys
 from daybreak_local.places import Places, write_private
 from daybreak_local.record import secret
-from jobs.engine import static_conf
+from jobs.engine import JAVA_OPTIONS, static_conf
 from jobs.errors import Refused
 from jobs.settings import Settings
 
@@ -66,6 +66,7 @@ def conf_folder(places: Places) -> Path:
 
 def _conf(places: Places, settings: Settings, keys: Keys, port: int) -> dict[str, str]:
     java = [
+        *JAVA_OPTIONS,
         # After an OutOfMemoryError a JVM may limp on; a new one is better.
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",

@@ -20,6 +20,9 @@ from jobs.learning.preprocess import Encoding, Scaling, fit_scaling, vectors
 # A light ridge: enough to make collinear 0/1 columns identifiable.
 RIDGE = 1e-4
 ITERATIONS = 100
+# Measured on the flights: with 1e-6 it takes 100 iterations instead of 49 for a validation AUC of
+# 0.6896 instead of 0.6905.
+TOLERANCE = 1e-3
 # Of the kept coefficients, so that the order of Spark's sums cannot change a model.
 DIGITS = 7
 
@@ -77,13 +80,19 @@ def fit(parts: Parts, encoding: Encoding) -> Linear:
 
     def ready(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            columns = [vectors(scaling.apply(encoding.matrix(batch))), batch.column("label")]
+            # float32 is precise enough to fit on, and half the bytes for Spark to take.
+            matrix = scaling.apply(encoding.matrix(batch)).astype(np.float32)
+            columns = [vectors(matrix), batch.column("label")]
             yield pa.RecordBatch.from_arrays(columns, ["x", "label"])
 
     rows = parts.train.select(*encoding.inputs, "label")
-    columns = rows.mapInArrow(ready, "x array<double>, label double")
+    columns = rows.mapInArrow(ready, "x array<float>, label double")
     learner = LogisticRegression(
-        featuresCol="x", regParam=RIDGE, maxIter=ITERATIONS, standardization=False
+        featuresCol="x",
+        regParam=RIDGE,
+        maxIter=ITERATIONS,
+        tol=TOLERANCE,
+        standardization=False,
     )
     fitted = learner.fit(columns.withColumn("x", array_to_vector(F.col("x"))))
     values = [float(f"{value:.{DIGITS}g}") for value in fitted.coefficients.toArray()]

@@ -86,10 +86,10 @@ def write(
     *,
     endpoint: str | None = None,
 ) -> None:
-    """Write what had landed by the night of `dates.last`, beginning with day `dates.first`.
+    """Write what arrived for the nights of `dates`.
 
-    That is the schedules of all the dates, and actuals and weather of all but the last, whose
-    outcome is not known that night. Running it again with a later date only adds files.
+    That is the schedule of each date, and the actuals and weather of the day before it, with the
+    stragglers of the day before that. The files of two ranges are those of the whole.
 
     Args:
         landing: a folder or `s3://bucket/prefix`; `endpoint` is that of an S3 store not AWS's.
@@ -104,26 +104,27 @@ def write(
         for each in deliveries(dates)
     ]
     say(
-        f"{sum(written)} files of {dates.first} to {dates.last} landed in {landing}; "
+        f"{sum(written)} files for the nights of {dates.first} to {dates.last} landed in "
+        f"{landing}; "
         f"{len(written) - sum(written)} were there already."
     )
 
 
 def deliveries(dates: Dates) -> Iterator[Delivery]:
-    """Every file that had arrived by the night of `dates.last`, oldest days first."""
+    """Every file that arrived for the nights of `dates`, oldest days first."""
     folder = _data()
     for table in ("planes", "airports", "airlines"):
         yield Delivery(f"{table}/{table}.csv", (folder / f"{table}.csv").read_bytes(), REFERENCE)
-    flights = _flights(folder / "flights.csv.zip", dates)
-    if flights.empty:
+    flights = _flights(folder / "flights.csv.zip", dates.shifted(first=-2))
+    scheduled = flights[flights["day"] >= dates.first]
+    if scheduled.empty:
         raise Refused(
             f"There are no flights from {dates.first} to {dates.last} in the sample.",
             "Choose dates in 2013.",
         )
-    yield from _schedules(flights)
-    known = flights[flights["day"] < dates.last]
-    yield from _actuals(known, dates.last)
-    yield from _weathers(_weather(folder / "weather.csv", dates))
+    yield from _schedules(scheduled)
+    yield from _actuals(flights[flights["day"] < dates.last], dates)
+    yield from _weathers(_weather(folder / "weather.csv", dates.shifted(first=-1, last=-1)))
 
 
 def _schedules(flights: pd.DataFrame) -> Iterator[Delivery]:
@@ -132,13 +133,14 @@ def _schedules(flights: pd.DataFrame) -> Iterator[Delivery]:
         yield Delivery(f"schedule/date={day}/schedule.csv", _csv(rows[SCHEDULE]), at)
 
 
-def _actuals(flights: pd.DataFrame, last: dt.date) -> Iterator[Delivery]:
+def _actuals(flights: pd.DataFrame, nights: Dates) -> Iterator[Delivery]:
     for day, rows in flights.groupby("day"):
         bulk, late = _local(day, NIGHT, days=1), _local(day, NIGHT, days=2)
         is_late = rows["final_at"] > bulk
         final, open_yet = rows.loc[~is_late, ACTUALS], rows.loc[is_late, ACTUALS]
-        yield Delivery(f"actuals/date={day}/actuals.csv", _csv(final), bulk)
-        if len(open_yet) and late.date() <= last:
+        if bulk.date() in nights:
+            yield Delivery(f"actuals/date={day}/actuals.csv", _csv(final), bulk)
+        if len(open_yet) and late.date() in nights:
             yield Delivery(f"actuals/date={day}/stragglers.csv", _csv(open_yet), late)
 
 
@@ -169,7 +171,7 @@ def _weather(path: Path, dates: Dates) -> pd.DataFrame:
     local = pd.to_datetime(weather["time_hour"]).dt.tz_convert(LOCAL.key)
     for part in ("year", "month", "day"):
         weather[part] = getattr(local.dt, part)
-    weather = _within(weather, dates.first, dates.last - dt.timedelta(days=1))
+    weather = _within(weather, dates.first, dates.last)
     weather["weather_date"] = weather["day"].astype(str)
     return weather
 
