@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ SESSION = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
+    # Every filter of ours is on partitions; to look at statistics too is a job for each scan.
+    "spark.databricks.delta.stats.skipping": "false",
     # A feature table has a hundred columns; with more than this Spark interprets aggregates.
     "spark.sql.codegen.maxFields": "2000",
 }
@@ -78,6 +81,7 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.dynamicAllocation.enabled": "false",
+        "spark.python.daemon.module": "jobs.daemon",
         **SESSION,
     }
 
@@ -134,8 +138,9 @@ class Engine:
         # With 127.0.0.1 and a token the client assumes TLS and retries for ever.
         host = "localhost" if address.hostname == "127.0.0.1" else address.hostname
         token = self.settings.spark_token
-        secret = f"/;token={token.get_secret_value()}" if token else ""
-        channel = DefaultChannelBuilder(f"sc://{host}:{address.port}{secret}")
+        secret = f";token={token.get_secret_value()}" if token else ""
+        shared = f"/;session_id={self._session_id()}"
+        channel = DefaultChannelBuilder(f"sc://{host}:{address.port}{shared}{secret}")
         try:
             session = ConnectSession.builder.channelBuilder(channel).getOrCreate()
             session.client.set_retry_policies([_bounded_retries()])
@@ -147,6 +152,14 @@ class Engine:
                 "Run `daybreak status`, then `daybreak up` to start what is down.",
             ) from error
         return session  # type: ignore[return-value]
+
+    def _session_id(self) -> str:
+        """One session for all steps on a lake.
+
+        The server keeps a Python worker daemon for each session, and never stops it: a session of
+        its own would cost every step the daemon's start, and the server 200 MB for good.
+        """
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.settings.lake))
 
     def stop(self) -> None:
         """Stop the classic sessions this engine started; a Connect server stays up."""

@@ -6,9 +6,8 @@ clean run would have left. It runs the same from `daybreak run`, from Airflow an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from jobs.context import Context, StepResult
 from jobs.errors import NotLanded, Refused, WrongUsage
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.lake.table import Table
-
-Done = TypeVar("Done")
-SIDE_BY_SIDE = 3
 
 
 def run(step: str, context: Context) -> StepResult:
@@ -51,11 +47,8 @@ def ingest(context: Context) -> StepResult:
             f"landed: {', '.join(lacking)}.",
             f"Deliver them below {plan.settings.landing}; the night goes on when they are there.",
         )
-    spark = context.engine.session()
-    taken = _side_by_side(
-        plan.usecase.sources,
-        lambda source: take_in(spark, context.tables, source, _batch_dates(context, source)),
-    )
+    dates = {source: _batch_dates(context, source) for source in plan.usecase.sources}
+    taken = take_in(context.engine.session(), context.tables, dates)
     refused = [sentence for each in taken for sentence in each.refused]
     if night and refused:
         raise Refused(
@@ -76,10 +69,11 @@ def ingest(context: Context) -> StepResult:
 def conform(context: Context) -> StepResult:
     """Stage silver and quarantine for every batch date whose bronze has changed."""
     from jobs.conform.stage import stage
+    from jobs.lake.parallel import side_by_side
 
     spark = context.engine.session()
     sources, dates = tuple(context.plan.usecase.sources), str(context.dates)
-    done = _side_by_side(
+    done = side_by_side(
         sources,
         lambda source: stage(spark, context.tables, source, _batch_dates(context, source), dates),
     )
@@ -296,16 +290,6 @@ def _result(
 ) -> StepResult:
     plain = f"{context.plan.name} {step} {context.dates}: {sentence.rstrip('.')}."
     return StepResult(step, context.plan.name, context.dates, plain, rows, facts or {})
-
-
-def _side_by_side(sources: Iterable[str], work: Callable[[str], Done]) -> list[Done]:
-    """What `work` gives for each source, in their order.
-
-    A night's jobs are small, and Spark plans one while it runs another; they share one scheduler,
-    so the sources of a big range get no more memory than one after the other would.
-    """
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return list(pool.map(work, sources))
 
 
 def _and(count: int, what: str) -> str:

@@ -128,6 +128,7 @@ def connect_conf(settings: Settings) -> dict[str, str]:
         "spark.driver.host": _address(),
         "spark.driver.bindAddress": EVERY_ADDRESS,
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
+        "spark.connect.session.manager.defaultSessionTimeout": "-1",
         "spark.driver.extraJavaOptions": f"{' '.join(JAVA_OPTIONS)} -XX:+ExitOnOutOfMemoryError",
     }
 

@@ -43,13 +43,14 @@ class FeatureInputs:
 
     def facts(self, source: str) -> DataFrame:
         """A daily source's versions with `_day` and the dates that see them."""
-        date = self.usecase.sources[source].date
-        if date is None:
+        if self.usecase.sources[source].date is None:
             raise WrongUsage(
                 f"The features take {source} as a source of days, but it is a snapshot.",
                 "Give the source a `date` in the use-case file, or read it by looked_up().",
             )
-        return seen(self.silver[source], self.usecase).withColumn("_day", f.col(date))
+        # A row's date is its file's, or conform would not have let it through; and only the
+        # days that are needed are read if Spark knows that this is what the files lie by.
+        return seen(self.silver[source], self.usecase).withColumn("_day", f.col("_batch_date"))
 
     def looked_up(self, rows: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
         """`rows` with columns of a snapshot as each row's `prediction_date` sees it, or null.

@@ -83,10 +83,11 @@ def lagged(
 def _daily(
     facts: DataFrame, groupings: Sequence[Grouping], sums: Sequence[Sum], dates: Dates
 ) -> DataFrame:
-    """Sums by group, day and the dates that see them, of the facts that any date can use.
+    """Sums by group and the dates that have them, of the facts that any date can use.
 
     Columns: `_group`, `_key`, `_enters`, for each window length the last date it has the sum
-    (`_last_7`), and the measures.
+    (`_last_7`), and the measures. Dates outside of the asked ones are not told apart, so for one
+    night a group has hardly more sums than there are windows, instead of one for each day.
     """
     measures = sorted({each.measure for each in sums})
     lengths = sorted({each.days for each in sums})
@@ -96,21 +97,18 @@ def _daily(
         f" and {LAST} >= {first} and {FIRST} <= {last}"
     )
     keyed = useful.selectExpr(
-        f"inline({_keys([each.facts for each in groupings])})",
-        DAY,
         f"greatest(date_add({DAY}, 1), {FIRST}, {first}) as _enters",
-        f"least({LAST}, {last}) as _last",
+        *[
+            f"greatest(least(date_add({DAY}, {days}), {LAST}, {last}), date_sub({first}, 1))"
+            f" as _last_{days}"
+            for days in lengths
+        ],
+        f"inline({_keys([each.facts for each in groupings])})",
         *measures,
     )
     totals = [f.expr(f"coalesce(sum({name}), 0L)").alias(name) for name in measures]
-    daily = keyed.where("_key is not null").groupBy("_group", "_key", DAY, "_enters", "_last")
-    return daily.agg(*totals).selectExpr(
-        "_group",
-        "_key",
-        "_enters",
-        *[f"least(date_add({DAY}, {days}), _last) as _last_{days}" for days in lengths],
-        *measures,
-    )
+    when = ["_enters", *[f"_last_{days}" for days in lengths]]
+    return keyed.where("_key is not null").groupBy("_group", "_key", *when).agg(*totals)
 
 
 def _changes(daily: DataFrame, sums: Sequence[Sum], dates: Dates) -> DataFrame:

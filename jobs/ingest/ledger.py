@@ -6,7 +6,9 @@ It spares reading a file again. Whether rows are in bronze, bronze itself says.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pyspark.sql import functions as f
@@ -42,10 +44,10 @@ class Seen:
         contents: a name under which each content was taken.
     """
 
-    settled: frozenset[tuple[str, int, dt.datetime]]
-    refused: dict[tuple[str, int, dt.datetime], tuple[str, str]]
-    newest: dict[str, str]
-    contents: dict[str, str]
+    settled: set[tuple[str, int, dt.datetime]] = field(default_factory=set)
+    refused: dict[tuple[str, int, dt.datetime], tuple[str, str]] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
 
     def is_settled(self, file: LandedFile) -> bool:
         return identity(file) in self.settled
@@ -83,32 +85,30 @@ def identity(file: LandedFile) -> tuple[str, int, dt.datetime]:
     return (file.name, file.size, file.arrived_at)
 
 
-def seen(spark: SparkSession, ledger: Table, source: str) -> Seen:
-    """Read the ledger of one source."""
+def seen(spark: SparkSession, ledger: Table) -> Mapping[str, Seen]:
+    """Read the ledger; a source that it does not know has an empty one."""
+    found: dict[str, Seen] = defaultdict(Seen)
     if not ledger.exists():
-        return Seen(frozenset(), {}, {}, {})
-    of_source = ledger.read(spark).where(f.col("source") == f.lit(source))
-    rows = of_source.withColumn("micros", f.unix_micros("_arrived_at")).collect()
+        return found
+    rows = ledger.read(spark).withColumn("micros", f.unix_micros("_arrived_at")).collect()
     rows.sort(key=lambda row: (row["micros"], row["seen_at"]))
-    newest: dict[str, str] = {}
-    contents: dict[str, str] = {}
-    settled, refused = set(), {}
     for row in rows:
+        of_source = found[row["source"]]
         key = (row["_file"], row["bytes"], moment(row["micros"]))
         if row["outcome"] == "refused":
-            refused[key] = (row["_sha256"], row["reason"])
+            of_source.refused[key] = (row["_sha256"], row["reason"])
             continue
-        settled.add(key)
+        of_source.settled.add(key)
         if row["outcome"] == "taken":
-            newest[row["_file"]] = row["_sha256"]
-            contents.setdefault(row["_sha256"], row["_file"])
-    return Seen(frozenset(settled), refused, newest, contents)
+            of_source.newest[row["_file"]] = row["_sha256"]
+            of_source.contents.setdefault(row["_sha256"], row["_file"])
+    return found
 
 
 def record(
-    spark: SparkSession, ledger: Table, source: str, entries: list[Entry], now: dt.datetime
+    spark: SparkSession, ledger: Table, entries: Mapping[str, list[Entry]], now: dt.datetime
 ) -> None:
-    """Append entries in one commit."""
+    """Append the entries of each source in one commit."""
     rows = [
         (
             source,
@@ -122,7 +122,8 @@ def record(
             each.reason,
             now,
         )
-        for each in entries
+        for source, of_source in entries.items()
+        for each in of_source
     ]
     if rows:
         ledger.append(spark.createDataFrame(rows, ledger.schema).coalesce(1))

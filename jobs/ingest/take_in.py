@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ from pyspark.sql import functions as f
 
 from jobs.ingest import ledger, reader
 from jobs.ingest.landing import landed, landing_store
-from jobs.ingest.ledger import Entry
+from jobs.ingest.ledger import Entry, Seen
 from jobs.ingest.text import Limits
+from jobs.lake.parallel import side_by_side
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
@@ -47,35 +49,56 @@ class Taken:
 def take_in(
     spark: SparkSession,
     tables: Tables,
-    source: str,
-    dates: Dates | None,
+    sources: Mapping[str, Dates | None],
     limits: Limits | None = None,
-) -> Taken:
+) -> list[Taken]:
     """Append the rows of the files that have landed and were not taken in before.
 
-    Bronze gets all rows in one commit, then the ledger its entries in another. A file refused
-    does not stop the others, and is looked at again the next time. A file whose content changed
-    under its name is taken in again, as a correction that arrived when it was written.
+    Bronze gets all rows of a source in one commit, then the ledger the entries of all in another.
+    A file refused does not stop the others, and is looked at again the next time. A file whose
+    content changed under its name is taken in again, as a correction that arrived when it was
+    written.
 
     Args:
-        dates: file dates of a daily source; None takes all files of a snapshot.
+        sources: by name, the file dates of a daily source; None takes all files of a snapshot.
 
     Raises:
         Refused, Unavailable: the landing root cannot be listed or read at all.
     """
-    plan, bronze, bound = tables.plan, tables.bronze(source), limits or Limits()
+    bound = limits or Limits()
+    seen = ledger.seen(spark, tables.ledger())
+    judged = side_by_side(
+        sources,
+        lambda source: _into_bronze(spark, tables, source, sources[source], seen[source], bound),
+    )
+    entries = dict(zip(sources, judged, strict=True))
+    news = {name: [e for e in found if seen[name].is_news(e)] for name, found in entries.items()}
+    ledger.record(spark, tables.ledger(), news, dt.datetime.now(dt.UTC))
+    return [_taken(source, found) for source, found in entries.items()]
+
+
+def _into_bronze(
+    spark: SparkSession,
+    tables: Tables,
+    source: str,
+    dates: Dates | None,
+    seen: Seen,
+    bound: Limits,
+) -> list[Entry]:
+    plan, bronze = tables.plan, tables.bronze(source)
     spec, store = plan.usecase.sources[source], landing_store(plan)
-    seen = ledger.seen(spark, tables.ledger(), source)
     fresh = [file for file in landed(plan, source, dates) if not seen.is_settled(file)]
     inspected = reader.inspect(spark, store, spec, fresh, bound) if fresh else []
     inspected.sort(key=lambda each: (each.file.arrived_at, each.file.name))
     entries = ledger.judge(seen, inspected)
     taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
-    lacking = _not_in_bronze(spark, bronze, taken)
-    if lacking:
+    if lacking := _not_in_bronze(spark, bronze, taken):
         bronze.append(reader.read(spark, store, spec, lacking, bronze.schema, bound))
-    news = [entry for entry in entries if seen.is_news(entry)]
-    ledger.record(spark, tables.ledger(), source, news, dt.datetime.now(dt.UTC))
+    return entries
+
+
+def _taken(source: str, entries: list[Entry]) -> Taken:
+    taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
     return Taken(
         source,
         len(taken),

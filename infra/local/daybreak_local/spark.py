@@ -78,6 +78,8 @@ def _conf(places: Places, settings: Settings, keys: Keys, port: int) -> dict[str
         "spark.app.name": "daybreak",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
+        # All steps share one session (see Engine), which must not end between two nights.
+        "spark.connect.session.manager.defaultSessionTimeout": "-1",
         "spark.connect.authenticate.token": secret(settings.spark_token),
         # The driver's own block and RPC ports are on loopback too, where others may be logged in.
         "spark.authenticate": "true",

@@ -32,6 +32,7 @@ MEASURES = {
     "flown": "air_time is not null",
     "air_time": "air_time",
 }
+SEEN = ("_day", "_first_seen", "_last_seen")
 REGIONS = ("west", "midwest", "south", "north")
 REGION = (
     "case when lon < -100 then 'west' when lon < -80 and lat > 36.5 then 'midwest'"
@@ -103,11 +104,12 @@ WEATHER_SUMS = tuple(
 
 def build(inputs: FeatureInputs) -> DataFrame:
     """One row per scheduled flight, with every column that the use case declares."""
-    flights, facts = _flights(inputs), _facts(inputs)
+    flights, facts, regional = _flights(inputs), _facts(inputs), _regional(inputs)
     place = ["prediction_date", "origin"]
     carriers = flights.groupBy(*place, "carrier").agg(f.count("*").alias("carrier_flights"))
     hours = flights.groupBy(*place, "sched_hour").agg(f.count("*").alias("hour_flights"))
-    of_carriers = lagged(carriers, facts, DAY_GROUPS, DAY_SUMS, inputs.dates).selectExpr(
+    of_days = facts.unionByName(regional, allowMissingColumns=True)
+    of_carriers = lagged(carriers, of_days, DAY_GROUPS, DAY_SUMS, inputs.dates).selectExpr(
         "*", "sum(carrier_flights) over (partition by prediction_date) as day_flights"
     )
     known = (
@@ -143,19 +145,22 @@ def _flights(inputs: FeatureInputs) -> DataFrame:
 
 
 def _facts(inputs: FeatureInputs) -> DataFrame:
-    """What happened to each flight, and once more, for evening flights, with its region only."""
-    actuals = inputs.facts("actuals")
-    measures = [f"cast({measure} as long) as {name}" for name, measure in MEASURES.items()]
-    seen = ("_day", "_first_seen", "_last_seen")
+    """What happened to each flight."""
     groups = ("carrier", "flight", "origin", "dest", "tailnum")
-    flown = actuals.selectExpr(
-        *seen, *groups, "sched_dep_time div 100 as sched_hour", "true as whole", *measures
+    return inputs.facts("actuals").selectExpr(
+        *SEEN, *groups, "sched_dep_time div 100 as sched_hour", "true as whole", *_measures()
     )
-    evening = inputs.joined(
-        actuals.where("sched_dep_time >= 1500"), "airports", "dest", ["lat", "lon"]
-    )
-    regional = evening.selectExpr(*seen, f"{REGION} as region", *measures)
-    return flown.unionByName(regional, allowMissingColumns=True)
+
+
+def _regional(inputs: FeatureInputs) -> DataFrame:
+    """What happened to evening flights, once more, by where they went."""
+    evening = inputs.facts("actuals").where("sched_dep_time >= 1500")
+    placed = inputs.joined(evening, "airports", "dest", ["lat", "lon"])
+    return placed.selectExpr(*SEEN, f"{REGION} as region", *_measures())
+
+
+def _measures() -> list[str]:
+    return [f"cast({measure} as long) as {name}" for name, measure in MEASURES.items()]
 
 
 def _days(inputs: FeatureInputs) -> DataFrame:
@@ -164,9 +169,7 @@ def _days(inputs: FeatureInputs) -> DataFrame:
     # Whole hundredths, so that sums are exact.
     values = [f"cast(round(100 * {value}) as long) as {name}" for name, value in ELEMENTS.items()]
     counts = [f"cast({value} is not null as long) as n_{name}" for name, value in ELEMENTS.items()]
-    facts = inputs.facts("weather").selectExpr(
-        "_day", "_first_seen", "_last_seen", f"hour({local}) as hour", *values, *counts
-    )
+    facts = inputs.facts("weather").selectExpr(*SEEN, f"hour({local}) as hour", *values, *counts)
     return lagged(_calendar(inputs), facts, WEATHER_GROUPS, WEATHER_SUMS, inputs.dates)
 
 

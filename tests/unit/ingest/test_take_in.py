@@ -26,7 +26,7 @@ Night = Callable[[], Taken]
 
 @pytest.fixture
 def night(spark: SparkSession, plan: Plan) -> Night:
-    return lambda: take_in(spark, Tables(plan), "visits", Dates(DAY, DAY))
+    return lambda: take_in(spark, Tables(plan), {"visits": Dates(DAY, DAY)})[0]
 
 
 def land(plan: Plan, name: str, content: str, at: dt.datetime = NOON) -> Path:
