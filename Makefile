@@ -4,7 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test unit integration lint up down bench clean
+.PHONY: demo test unit integration lint jars up down
 
 demo: $(READY)
 	@$(BIN)/daybreak demo
@@ -17,10 +17,10 @@ down: $(READY)
 
 test: lint unit integration
 
-unit: $(READY) .daybreak/jars
+unit: $(READY) jars
 	$(BIN)/pytest tests/unit tests/dags
 
-integration: $(READY) .daybreak/jars
+integration: $(READY) jars
 	$(BIN)/pytest tests/integration tests/cluster tests/faults
 
 lint: $(READY)
@@ -30,8 +30,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 # The Delta jars of the tests, fetched from Maven Central and checked by their SHA-256.
-.daybreak/jars: $(READY)
-	@$(BIN)/python -m daybreak_local.jars $@
+jars: $(READY)
+	@$(BIN)/python -m daybreak_local.jars .daybreak/jars
 
 $(READY): pyproject.toml uv.lock
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is not installed (no $(PYTHON) on PATH). Install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }

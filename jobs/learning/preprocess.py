@@ -62,7 +62,8 @@ class Encoding:
             out[:, place] = _numbers(batch.column(name))
         place = len(self.numeric)
         for name, values in self.categories:
-            found = pc.index_in(batch.column(name), value_set=pa.array(values, pa.string()))
+            column = batch.column(name).cast(pa.string())
+            found = pc.index_in(column, value_set=pa.array(values, pa.string()))
             index = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(index >= 0)
             out[rows, place + index[rows]] = 1.0

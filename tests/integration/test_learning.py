@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -177,14 +178,14 @@ def test_a_challenger_that_is_no_better_leaves_the_champion(engine, first):
     assert registry.alias(client, NAME, "champion") == 1
 
 
-def test_what_if_holds_out_the_days_after_the_cutoff_and_moves_no_alias(engine, first):
-    ctx = context(engine, date=LATER.replace(day=1), holdout_until="2024-02-12", what_if=True)
-    train(ctx)
-    evaluate(ctx)
-    decided = promote(ctx)
-    assert decided.facts["evaluation"]["first"] == "2024-02-01"
-    assert decided.facts["evaluation"]["last"] == "2024-02-12"
+def test_a_holdout_after_the_cutoff_is_of_the_days_that_were_asked_for(engine, first):
+    ctx = context(engine, date=LATER.replace(day=1), holdout_until="2024-02-12")
+    run_id = train(ctx).facts["run_id"]
+    assert evaluate(ctx).facts["run_id"] == run_id
     client = registry.connect(engine.settings)
+    evidence = client.download_artifacts(run_id, "evaluation/evaluation.json")
+    found = json.loads(Path(evidence).read_text(encoding="utf-8"))
+    assert (found["first"], found["last"]) == ("2024-02-01", "2024-02-12")
     assert registry.alias(client, NAME, "champion") == 1
 
 
