@@ -61,7 +61,7 @@ def main() -> None:
             raise
         display.fail(
             DaybreakError(
-                f"Something unforeseen: {type(error).__name__}: {str(error).splitlines()[:1]}.",
+                f"Something unforeseen: {type(error).__name__}: {str(error).partition(chr(10))[0]}",
                 "Run the same with --debug for the traceback.",
             )
         )
@@ -139,7 +139,10 @@ def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
 @app.command()
 def check(use_case: UseCaseName, as_json: AsJson = False) -> None:
     """Read a use-case file and say what is wrong with it, before anything runs."""
+    from jobs.quality import gate
+
     plan = _plan(use_case)
+    gate.check(plan.usecase)
     display.show(
         {"use_case": plan.name, "sources": list(plan.usecase.sources), "problems": []},
         as_json,

@@ -129,7 +129,9 @@ def _riskiest(settings: Settings) -> tuple[list[str], list[tuple[Any, ...]]]:
 
     with connect(settings, "reader") as connection:
         cursor = connection.execute(RISKIEST)
-        return [column.name for column in cursor.description or ()], cursor.fetchall()
+        # A flight's number is a name, not an amount: no separators, as psql shows it.
+        rows = [tuple(c if isinstance(c, bool) else str(c) for c in row) for row in cursor]
+        return [column.name for column in cursor.description or ()], rows
 
 
 def _addresses(settings: Settings) -> None:

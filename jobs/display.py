@@ -145,7 +145,7 @@ def evaluation(found: Any) -> None:
     table(
         f"Holdout of {found.use_case}, {judged.first} to {judged.last}, {judged.rows} rows, "
         f"{judged.yes} of them yes; {judged.confidence:.0%} intervals",
-        ["candidate", *shown],
+        ["candidate", *[name.replace("_error", "") for name in shown]],
         [
             (
                 result.name + (" ◀ challenger" if result.name == judged.challenger else ""),
@@ -166,8 +166,8 @@ def _estimate(estimate: Any) -> str:
     if estimate is None or estimate.value is None:
         return "-"
     if estimate.low is None:
-        return f"{estimate.value:.4f}"
-    return f"{estimate.value:.4f} ({estimate.low:.4f}–{estimate.high:.4f})"
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} {estimate.low:.3f}–{estimate.high:.3f}"
 
 
 def publications(found: Any) -> None:

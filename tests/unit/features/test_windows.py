@@ -1,0 +1,123 @@
+"""Sums over the last days: what a plain loop over the facts gives, for a range as for a night."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from typing import NamedTuple
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.features.windows import Grouping, Sum, lagged
+from jobs.plan import Dates
+
+# Over the spring clock change, the end of a month and a leap day.
+DATES = Dates(dt.date(2024, 2, 27), dt.date(2024, 3, 12))
+FACTS = "_day date, _first_seen date, _last_seen date, who string, place string, one long, n long"
+GROUPINGS = (
+    Grouping("by_who", ("who",)),
+    Grouping("by_both", ("who", "place")),
+    Grouping("in_a", ("place = 'a' or null",), ("true",)),
+)
+SUMS = (Sum("one", 1), Sum("one", 3), Sum("n", 3), Sum("n", 7))
+FOR_EVER = dt.date(9999, 12, 31)
+
+
+class Fact(NamedTuple):
+    day: dt.date
+    first: dt.date
+    last: dt.date
+    who: str | None
+    place: str
+    one: int
+    n: int | None
+
+
+def facts() -> list[Fact]:
+    """Facts that arrive up to 9 days late, some of which are superseded by another version."""
+    chance = random.Random(7)
+    made: list[Fact] = []
+    for _ in range(400):
+        day = DATES.first + dt.timedelta(days=chance.randint(-12, len(DATES) + 2))
+        first = day + dt.timedelta(days=1 + (chance.randint(1, 9) if chance.random() < 0.2 else 0))
+        who, place = chance.choice(["x", "y", None]), chance.choice("ab")
+        amount = chance.choice([1, 5, -2, None])
+        last = first + dt.timedelta(days=chance.randint(0, 4)) if chance.random() < 0.3 else None
+        made.append(Fact(day, first, last or FOR_EVER, who, place, 1, amount))
+        if last:
+            made.append(Fact(day, last + dt.timedelta(days=1), FOR_EVER, who, place, 1, 100))
+    return made
+
+
+FACT_ROWS = facts()
+
+
+def rows() -> list[tuple[dt.date, str, str]]:
+    return [(date, who, place) for date in DATES for who in "xyz" for place in "ab"]
+
+
+def by_hand(date: dt.date, who: str, place: str) -> dict[str, tuple[int, ...]]:
+    """What `lagged` says of one row, fact by fact."""
+    return {
+        name: tuple(_sum(name, each, date, who, place) for each in SUMS)
+        for name in ("by_who", "by_both", "in_a")
+    }
+
+
+def _sum(name: str, wanted: Sum, date: dt.date, who: str, place: str) -> int:
+    total = 0
+    for fact in FACT_ROWS:
+        mine = {
+            "by_who": fact.who == who,
+            "by_both": (fact.who, fact.place) == (who, place),
+            "in_a": fact.place == "a",
+        }[name]
+        near = date - dt.timedelta(days=wanted.days) <= fact.day < date
+        if mine and near and fact.first <= date <= fact.last:
+            total += (fact.one if wanted.measure == "one" else fact.n) or 0
+    return total
+
+
+def of(spark: SparkSession, dates: Dates) -> dict[tuple[dt.date, str, str], dict[str, object]]:
+    asked = [row for row in rows() if row[0] in dates]
+    frame = spark.createDataFrame(asked, "prediction_date date, who string, place string")
+    table = spark.createDataFrame(FACT_ROWS, FACTS)
+    found = lagged(frame, table, GROUPINGS, SUMS, dates).collect()
+    return {
+        (row["prediction_date"], row["who"], row["place"]): {
+            group.name: tuple(row[group.name][each.name] for each in SUMS) for group in GROUPINGS
+        }
+        for row in found
+    }
+
+
+@pytest.fixture(scope="module")
+def range_(spark: SparkSession) -> dict[tuple[dt.date, str, str], dict[str, object]]:
+    return of(spark, DATES)
+
+
+def test_every_sum_is_that_of_a_plain_loop(range_) -> None:
+    assert range_ == {row: by_hand(*row) for row in rows()}
+    assert len({str(sums) for sums in range_.values()}) > 60
+
+
+def test_nights_one_by_one_are_the_range(spark: SparkSession, range_) -> None:
+    for date in list(DATES)[::5]:
+        night = of(spark, Dates.one(date))
+        assert night == {row: sums for row, sums in range_.items() if row[0] == date}
+
+
+def test_keys_of_several_parts_are_not_mixed_up(spark: SparkSession) -> None:
+    day = dt.date(2024, 1, 1)
+    fact = (day, day + dt.timedelta(days=1), FOR_EVER, "1:a", "b", 1, 1)
+    asked = [(day + dt.timedelta(days=1), "1:a", "b"), (day + dt.timedelta(days=1), "1", "a:b")]
+    frame = spark.createDataFrame(asked, "prediction_date date, who string, place string")
+    found = lagged(
+        frame,
+        spark.createDataFrame([fact], FACTS),
+        GROUPINGS[1:2],
+        SUMS[:1],
+        Dates.one(asked[0][0]),
+    )
+    assert {row["who"]: row["by_both"]["one_1"] for row in found.collect()} == {"1:a": 1, "1": 0}
