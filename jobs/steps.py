@@ -6,7 +6,8 @@ clean run would have left. It runs the same from `daybreak run`, from Airflow an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobs.context import Context, StepResult
@@ -34,7 +35,8 @@ def run(step: str, context: Context) -> StepResult:
 def ingest(context: Context) -> StepResult:
     """Take the files that landed into bronze, each exactly once.
 
-    A single night refuses to go on without the files it needs; a range takes what is there.
+    A single night refuses to go on if no file of a day that it needs is sound; a range, and a
+    night with other refused files, takes what is there and says what was refused.
     """
     from jobs.ingest.landing import missing
     from jobs.ingest.take_in import take_in
@@ -50,9 +52,10 @@ def ingest(context: Context) -> StepResult:
     dates = {source: _batch_dates(context, source) for source in plan.usecase.sources}
     taken = take_in(context.engine.session(), context.tables, dates)
     refused = [sentence for each in taken for sentence in each.refused]
-    if night and refused:
+    if night and any(_needs(context, each.source, each.lacking) for each in taken):
         raise Refused(
-            f"{len(refused)} file(s) of {plan.name} were refused: {' '.join(refused)}",
+            f"{len(refused)} file(s) of {plan.name} were refused, and {context.date} needs one: "
+            f"{' '.join(refused)}",
             "Deliver the file again under the same name; the next attempt takes it in.",
         )
     rows = {f"bronze.{each.source}": each.rows for each in taken}
@@ -305,6 +308,14 @@ def _unbuilt(context: Context, table: Table) -> Dates | None:
     built = {row[0] for row in found.select(table.partition[0]).distinct().collect()}
     missing = [date for date in context.dates if date not in built]
     return Dates(missing[0], missing[-1]) if missing else None
+
+
+def _needs(context: Context, source: str, lacking: Collection[dt.date]) -> bool:
+    """Whether a night cannot do without one of the days of which no file is sound."""
+    arrives = context.plan.usecase.sources[source].arrives
+    if arrives.as_ == "snapshot":
+        return bool(lacking)
+    return context.date - dt.timedelta(days=arrives.lag) in lacking
 
 
 def _batch_dates(context: Context, source: str) -> Dates | None:

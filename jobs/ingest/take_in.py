@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as f
 
 from jobs.ingest import ledger, reader
-from jobs.ingest.landing import landed, landing_store
+from jobs.ingest.landing import LandedFile, landed, landing_store
 from jobs.ingest.ledger import Entry, Seen
 from jobs.ingest.text import Limits
 from jobs.lake.parallel import side_by_side
@@ -33,6 +33,7 @@ class Taken:
         repeated: a sentence for each file whose content was taken before.
         refused: a sentence for each file that cannot be taken in; also what was refused earlier
             and is still there.
+        lacking: days (of a snapshot: arrivals) whose files were all refused.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Taken:
     rows: int
     repeated: tuple[str, ...]
     refused: tuple[str, ...]
+    lacking: tuple[dt.date, ...]
 
     @property
     def duplicates(self) -> int:
@@ -71,10 +73,16 @@ def take_in(
         sources,
         lambda source: _into_bronze(spark, tables, source, sources[source], seen[source], bound),
     )
-    entries = dict(zip(sources, judged, strict=True))
-    news = {name: [e for e in found if seen[name].is_news(e)] for name, found in entries.items()}
+    found = dict(zip(sources, judged, strict=True))
+    news = {
+        source: [entry for entry in entries if seen[source].is_news(entry)]
+        for source, (entries, _) in found.items()
+    }
     ledger.record(spark, tables.ledger(), news, dt.datetime.now(dt.UTC))
-    return [_taken(source, found) for source, found in entries.items()]
+    return [
+        _taken(source, entries, _lacking(entries, there, by_day=sources[source] is not None))
+        for source, (entries, there) in found.items()
+    ]
 
 
 def _into_bronze(
@@ -84,20 +92,30 @@ def _into_bronze(
     dates: Dates | None,
     seen: Seen,
     bound: Limits,
-) -> list[Entry]:
+) -> tuple[list[Entry], list[LandedFile]]:
+    """What became of each file that is new, and all files that are there."""
     plan, bronze = tables.plan, tables.bronze(source)
     spec, store = plan.usecase.sources[source], landing_store(plan)
-    fresh = [file for file in landed(plan, source, dates) if not seen.is_settled(file)]
+    there = landed(plan, source, dates)
+    fresh = [file for file in there if not seen.is_settled(file)]
     inspected = reader.inspect(spark, store, spec, fresh, bound) if fresh else []
     inspected.sort(key=lambda each: (each.file.arrived_at, each.file.name))
     entries = ledger.judge(seen, inspected)
     taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
     if lacking := _not_in_bronze(spark, bronze, taken):
         bronze.append(reader.read(spark, store, spec, lacking, bronze.schema, bound))
-    return entries
+    return entries, there
 
 
-def _taken(source: str, entries: list[Entry]) -> Taken:
+def _lacking(entries: list[Entry], there: list[LandedFile], *, by_day: bool) -> tuple[dt.date, ...]:
+    refused = {entry.inspected.file for entry in entries if entry.outcome == "refused"}
+    accepted = {file.batch_date for file in there if file not in refused}
+    if accepted and not by_day:
+        return ()
+    return tuple(sorted({file.batch_date for file in refused} - accepted))
+
+
+def _taken(source: str, entries: list[Entry], lacking: tuple[dt.date, ...]) -> Taken:
     taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
     return Taken(
         source,
@@ -105,6 +123,7 @@ def _taken(source: str, entries: list[Entry]) -> Taken:
         sum(each.rows for each in taken),
         _sentences(entries, "duplicate"),
         _sentences(entries, "refused"),
+        lacking,
     )
 
 

@@ -53,7 +53,7 @@ def test_takes_the_good_files_and_names_the_bad_one(
     first = night()
     assert (first.files, first.rows, first.duplicates) == (1, 3, 0)
     cut = f"{FOLDER}/b.csv was cut off after 28 bytes: its last line 2 has no end."
-    assert first.refused == (cut,)
+    assert (first.refused, first.lacking) == ((cut,), ())
     assert bronze(spark, plan) == [
         ("a.csv", 1, "ann", "1", None),
         ("a.csv", 2, None, None, "2 fields instead of 3: 2024-01-02,bob"),
@@ -71,6 +71,16 @@ def test_takes_the_good_files_and_names_the_bad_one(
         ("b.csv", "refused", 0),
         ("b.csv", "taken", 1),
     ]
+
+
+def test_a_day_of_which_no_file_is_sound_is_lacking(plan: Plan, night: Night) -> None:
+    land(plan, "a.csv", "")
+    first = night()
+    assert (first.files, first.lacking) == (0, (DAY,))
+    assert "a.csv" in first.refused[0]
+    land(plan, "b.csv", GOOD)
+    second = night()
+    assert (second.files, second.lacking, len(second.refused)) == (1, (), 1)
 
 
 def test_content_is_taken_once_and_a_correction_again(
