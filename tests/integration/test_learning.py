@@ -271,7 +271,7 @@ def _kill_busiest_worker(killed: list[float]) -> None:
         for process in psutil.Process().children(recursive=True):
             try:
                 busy = sum(process.cpu_times()[:2])
-                if "pyspark.daemon" in process.cmdline() and busy > 3:
+                if "jobs.daemon" in process.cmdline() and busy > 3:
                     process.kill()
                     killed.append(time.monotonic())
                     return
