@@ -29,7 +29,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The Delta jars of the tests, fetched from Maven Central and checked by their SHA-256.
+# The jars that Spark needs in the tests, fetched from Maven Central and checked by their SHA-256.
 jars: $(READY)
 	@$(BIN)/python -m daybreak_local.jars .daybreak/jars
 

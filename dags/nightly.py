@@ -13,8 +13,8 @@ tonight's are complete. The run's partition key is the prediction date.
 | `publish` | the warehouse did not answer, or the copy differs from gold | `daybreak status`, then clear the task; readers still see the last batch |
 | `labels`, `monitor` | tonight's scores are live all the same | clear the task |
 
-Every task may be run again: it leaves what one clean run would have left. Past dates:
-`daybreak trigger NAME nightly --from 2013-10-01 --to 2013-10-07`, or a backfill on this page.
+Every task may be run again: it leaves what one clean run would have left. Past dates: a backfill on
+this page; one of them: `daybreak trigger NAME nightly --date 2013-10-07`.
 """  # noqa: E501
 
 from __future__ import annotations

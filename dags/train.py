@@ -13,8 +13,8 @@ run's partition key, or the form's cutoff, is the date of the cutoff.
 | `promote` | the registry or the warehouse did not answer | clear the task: the alias moves once |
 
 A training that ends without a promotion is green: the decision and its reasons are in the log of
-`promote` and in `daybreak evaluate NAME`. By hand: `daybreak trigger NAME train --cutoff
-2013-10-01 --trials 20`.
+`promote` and in `daybreak evaluate NAME`. By hand: `daybreak trigger NAME train --date 2013-10-01
+--trials 20`, where the date is the cutoff's.
 """  # noqa: E501
 
 from __future__ import annotations

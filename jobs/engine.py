@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # Two jars and no more: Spark's own hadoop, log4j and parquet are newer than Delta's resolver
 # would bring (infra/decisions/0001-pinned-environment.md).
 DELTA_JARS = ("delta-spark_4.2_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
+# Beside a local driver: without it Hadoop starts a `chmod` for each file and folder it makes
+# (infra/decisions/0007-local-files-without-chmod.md).
+LOCAL_FILES_JAR = "hadoop-bare-naked-local-fs-0.1.0.jar"
+JARS = (*DELTA_JARS, LOCAL_FILES_JAR)
 
 # PySpark's own switch: it says which of its two implementations `pyspark.sql.functions` calls.
 CONNECT_MODE = "SPARK_CONNECT_MODE_ENABLED"
@@ -58,19 +62,13 @@ def static_conf(settings: Settings) -> dict[str, str]:
     """Configuration that a driver must have from its start, for any kind of engine.
 
     Raises:
-        Refused: the Delta jars are not in the jars folder.
+        Refused: a Delta jar is not in the jars folder.
     """
-    jars = [settings.jars / jar for jar in DELTA_JARS]
-    missing = [jar.name for jar in jars if not jar.is_file()]
-    if missing:
-        raise Refused(
-            f"{len(missing)} of 2 Delta jars are missing in {settings.jars}: {', '.join(missing)}.",
-            "Run `daybreak up`, which fetches and checks them.",
-        )
+    jars = _there(settings, DELTA_JARS)
     return {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.jars": ",".join(str(jar) for jar in jars),
+        "spark.jars": ",".join(jars),
         "spark.driver.memory": settings.spark_memory,
         "spark.driver.extraJavaOptions": " ".join(JAVA_OPTIONS),
         # The nights' queries are the same ones; the default keeps 100 generated classes.
@@ -84,6 +82,31 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.python.daemon.module": "jobs.daemon",
         **SESSION,
     }
+
+
+def local_conf(settings: Settings) -> dict[str, str]:
+    """Configuration of a driver that is its own and only executor.
+
+    Raises:
+        Refused: the jar for local files is not in the jars folder.
+    """
+    (jar,) = _there(settings, (LOCAL_FILES_JAR,))
+    return {
+        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
+        # Spark looks at local files before it loads `spark.jars`.
+        "spark.driver.extraClassPath": jar,
+    }
+
+
+def _there(settings: Settings, jars: tuple[str, ...]) -> list[str]:
+    missing = [jar for jar in jars if not (settings.jars / jar).is_file()]
+    if missing:
+        raise Refused(
+            f"{len(missing)} of {len(jars)} jars are missing in {settings.jars}: "
+            f"{', '.join(missing)}.",
+            "Run `daybreak up`, which fetches and checks them.",
+        )
+    return [str(settings.jars / jar) for jar in jars]
 
 
 @dataclass
@@ -114,7 +137,9 @@ class Engine:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         master = "local[*]" if self.over_connect else self.settings.spark
         conf = static_conf(self.settings)
-        if not master.startswith("local"):
+        if master.startswith("local"):
+            conf |= local_conf(self.settings)
+        else:
             # Executors on other machines must be able to reach the driver.
             for bound in ("spark.driver.bindAddress", "spark.driver.host"):
                 conf.pop(bound)

@@ -51,13 +51,13 @@ def newest(plan: Plan) -> Judged:
         experiment = client.get_experiment_by_name(plan.name)
         found = experiment and client.search_runs(
             [experiment.experiment_id],
-            "tags.`daybreak.challenger` != ''",
+            "tags.`daybreak.decision` != ''",
             max_results=1,
             order_by=["attributes.start_time DESC"],
         )
         if not found:
             raise Refused(
-                f"No model of {plan.name} was evaluated yet.",
+                f"No model of {plan.name} was decided on yet.",
                 f"Train one: `daybreak trigger {plan.name} train`.",
             )
         return _judged(plan, found[0])

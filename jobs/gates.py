@@ -58,11 +58,13 @@ def _staged(context: Context, layer: str) -> list[Staged]:
 def _validate(context: Context, layer: str, staged: Staged) -> int:
     """Validate one table, keep the result beside the lake, and refuse what fails."""
     result = gate.validate(staged.read(context.engine.session()), _suite(context, layer, staged))
-    files.write_json(
-        f"{context.tables.root}/_gates/{staged.table.name}/{staged.batch}.json",
-        {**result.to_json(), "checked_at": dt.datetime.now(dt.UTC)},
+    kept = f"{context.tables.root}/_gates/{staged.table.name}/{staged.batch}.json"
+    files.write_json(kept, {**result.to_json(), "checked_at": dt.datetime.now(dt.UTC)})
+    gate.require(
+        result,
+        staged.batch,
+        f"Parquet files in {staged.path}/rows, and every failed expectation in {kept}.",
     )
-    gate.require(result, staged.batch, f"Parquet files in {staged.path}/rows.")
     return result.rows
 
 

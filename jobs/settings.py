@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     spark_workers: int = Field(default=1, ge=1, description="XGBoost workers in training.")
     jars: Path = Field(
         default_factory=lambda data: data["home"] / "jars",
-        description="Folder of the two Delta jars.",
+        description="Folder of the jars that Spark needs beside its own.",
     )
 
     mlflow_url: str = Field(default="", description="MLflow tracking and registry server.")

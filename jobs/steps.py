@@ -301,13 +301,21 @@ def _and(count: int, what: str) -> str:
 
 def _unbuilt(context: Context, table: Table) -> Dates | None:
     """The dates to build: all of the run's, or with `refresh=missing` from the first to the last
-    that the table has no rows of; None if there is none."""
+    that have entities but no rows of the table; None if there is none."""
     if context.options.get("refresh") != "missing":
         return context.dates
-    found = table.read(context.engine.session()).where(table.of_dates(context.dates))
-    built = {row[0] for row in found.select(table.partition[0]).distinct().collect()}
-    missing = [date for date in context.dates if date not in built]
+    spark, entity = context.engine.session(), context.plan.usecase.entity
+    built = _dates_of(table.read(spark).where(table.of_dates(context.dates)), table.partition[0])
+    listed = context.tables.silver(entity.source)
+    rows = listed.read(spark)
+    if (days := _batch_dates(context, entity.source)) is not None:
+        rows = rows.where(listed.of_dates(days))
+    missing = sorted((_dates_of(rows, entity.date) - built) & set(context.dates))
     return Dates(missing[0], missing[-1]) if missing else None
+
+
+def _dates_of(rows: DataFrame, column: str) -> set[dt.date]:
+    return {row[0] for row in rows.select(column).distinct().collect()}
 
 
 def _needs(context: Context, source: str, lacking: Collection[dt.date]) -> bool:

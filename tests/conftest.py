@@ -57,7 +57,7 @@ def fresh_home() -> Path:
 
 
 def environment_of(home: Path) -> dict[str, str]:
-    """The environment of a deployment in `home`, with the Delta jars that `make` fetched."""
+    """The environment of a deployment in `home`, with the jars that `make` fetched."""
     jars = os.environ.get("DAYBREAK_JARS", str(PROJECT / ".daybreak" / "jars"))
     return {**os.environ, "DAYBREAK_HOME": str(home), "DAYBREAK_JARS": jars}
 

@@ -57,7 +57,10 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         Refused: a part is empty or has one class only, or a feature gives the label away.
         Unavailable: a Spark worker was lost.
     """
-    rows = {"train": _rows(parts.train, "training"), "validation": _rows(parts.validation, "val")}
+    rows = {
+        "train": _rows(parts.train, "training"),
+        "validation": _rows(parts.validation, "validation"),
+    }
     features = plan.usecase.features
     key = plan.usecase.entity.key
     sampled = reference.sample(parts.train, key, rows["train"], (*features.names, "label"))
@@ -67,7 +70,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     fitted: list[Candidate] = [
         constant.fit(parts),
         rule.fit(parts, plan.usecase.model.rule),
-        linear.fit(parts, encoding),
+        linear.fit(sampled, encoding),
         trees.candidate,
     ]
     raw = {
@@ -130,7 +133,7 @@ def _rows(part: DataFrame, name: str) -> int:
     if not rows:
         raise Refused(
             f"The {name} part of the training set has no rows with a known label.",
-            "Choose a later cutoff, or bring in the days before it.",
+            "Bring in the days of that part, or choose another cutoff.",
         )
     if yes in (0, rows):
         raise Refused(

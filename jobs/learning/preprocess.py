@@ -5,7 +5,7 @@ Training and scoring both go through `Encoding.matrix`, so they cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ from jobs.usecase import Features
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Fitted means are rounded to this many significant digits, so that the order in which Spark
-# adds up partitions cannot change a model.
+# Fitted means are rounded to this many significant digits, so that how a machine adds up cannot
+# change a model.
 DIGITS = 9
 
 
@@ -137,74 +137,18 @@ def fit_encoding(train: DataFrame, spec: Features) -> Encoding:
     return Encoding(spec.numeric, tuple((name, tuple(values)) for name, values in kept.items()))
 
 
-def fit_scaling(train: DataFrame, encoding: Encoding) -> Scaling:
-    """Means and spreads of the numeric features on the training part, missing values left out.
-
-    Each partition is summed up by numpy, and the partitions' sums are put together by the
-    formula of Chan, Golub and LeVeque (1979), which does not cancel for large means.
-    """
-    if not encoding.numeric:
-        return Scaling((), (), ())
-    only_numbers = Encoding(encoding.numeric, ())
-
-    def moments(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = _Moments.none(len(encoding.numeric))
-        for batch in batches:
-            found = found.joined(_Moments.of(only_numbers.matrix(batch).astype(np.float64)))
-        yield pa.RecordBatch.from_arrays(
-            [pa.array([found.rows]), *(vectors(part[None]) for part in found.parts)],
-            ["rows", "counts", "means", "squares"],
-        )
-
-    schema = "rows long, counts array<double>, means array<double>, squares array<double>"
-    found = _Moments.none(len(encoding.numeric))
-    partitions = train.select(*encoding.numeric).mapInArrow(moments, schema).collect()
-    # In one order, so that rounding cannot change a model.
-    for rows, *parts in sorted(map(tuple, partitions)):
-        found = found.joined(_Moments(rows, *(np.array(part) for part in parts)))
-    spreads = np.sqrt(found.squares / np.maximum(found.counts, 1))
+def fit_scaling(matrix: NDArray[np.float32], encoding: Encoding) -> Scaling:
+    """Means and spreads of an encoded matrix's numeric columns, missing values left out."""
+    numbers = matrix[:, : len(encoding.numeric)].astype(np.float64)
+    absent = np.isnan(numbers)
+    there = np.maximum((~absent).sum(axis=0), 1)
+    means = np.where(absent, 0.0, numbers).sum(axis=0) / there
+    squares = np.where(absent, 0.0, (numbers - means) ** 2).sum(axis=0)
     return Scaling(
-        means=tuple(_rounded(mean) for mean in found.means),
-        scales=tuple(_rounded(spread) or 1.0 for spread in spreads),
-        missing=tuple(np.flatnonzero(found.counts < found.rows).tolist()),
+        means=tuple(_rounded(mean) for mean in means),
+        scales=tuple(_rounded(spread) or 1.0 for spread in np.sqrt(squares / there)),
+        missing=tuple(np.flatnonzero(absent.any(axis=0)).tolist()),
     )
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """Of each column: how many values, their mean, and the sum of squares about the mean."""
-
-    rows: int
-    counts: NDArray[np.float64]
-    means: NDArray[np.float64]
-    squares: NDArray[np.float64]
-
-    @property
-    def parts(self) -> tuple[NDArray[np.float64], ...]:
-        return (self.counts, self.means, self.squares)
-
-    @classmethod
-    def none(cls, columns: int) -> _Moments:
-        return cls(0, np.zeros(columns), np.zeros(columns), np.zeros(columns))
-
-    @classmethod
-    def of(cls, matrix: NDArray[np.float64]) -> _Moments:
-        there = ~np.isnan(matrix)
-        counts = there.sum(axis=0).astype(np.float64)
-        means = np.where(there, matrix, 0.0).sum(axis=0) / np.maximum(counts, 1)
-        squares = np.where(there, (matrix - means) ** 2, 0.0).sum(axis=0)
-        return cls(len(matrix), counts, means, squares)
-
-    def joined(self, other: _Moments) -> _Moments:
-        counts = self.counts + other.counts
-        share = other.counts / np.maximum(counts, 1)
-        apart = other.means - self.means
-        return _Moments(
-            self.rows + other.rows,
-            counts,
-            self.means + apart * share,
-            self.squares + other.squares + apart**2 * self.counts * share,
-        )
 
 
 def require(wanted: tuple[str, ...], found: list[str]) -> None:

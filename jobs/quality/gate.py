@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EXAMPLES = 3
+# One cause, such as an empty column, can break many expectations; the kept result has them all.
+FAILURES_SAID = 3
 YES_OR_NO: dict[str, Any] = {"result_format": "BOOLEAN_ONLY"}
 DETAILS: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
@@ -123,9 +125,12 @@ def require(result: GateResult, batch: str, see: str) -> None:
     """
     if result.passed:
         return
-    said = "; ".join(str(failure) for failure in result.failures)
+    said = "; ".join(str(failure) for failure in result.failures[:FAILURES_SAID])
+    more = len(result.failures) - FAILURES_SAID
     raise Refused(
-        f"{result.table} of {batch} ({result.rows} rows): {said}.",
+        f"{result.table} of {batch} ({result.rows} rows): {said}"
+        + (f"; and {more} more of {result.expectations} expectations" if more > 0 else "")
+        + ".",
         f"Nothing was changed; the refused rows are kept: {see}",
     )
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -265,18 +266,27 @@ def test_a_killed_worker_fails_the_fit_in_bounded_time(engine, workers):
 
 
 def _kill_busiest_worker(killed: list[float]) -> None:
-    """Kill the Python worker that has computed for three seconds: the one that boosts."""
+    """Kill the Python worker that is computing: the one that boosts."""
+    before: dict[int, float] = {}
     while not killed:
-        time.sleep(0.5)
-        for process in psutil.Process().children(recursive=True):
-            try:
-                busy = sum(process.cpu_times()[:2])
-                if "jobs.daemon" in process.cmdline() and busy > 3:
-                    process.kill()
-                    killed.append(time.monotonic())
-                    return
-            except psutil.Error:
-                continue
+        time.sleep(4)
+        now = _worker_seconds()
+        for pid, seconds in now.items():
+            if seconds - before.get(pid, seconds) > 2:
+                psutil.Process(pid).kill()
+                killed.append(time.monotonic())
+                return
+        before = now
+
+
+def _worker_seconds() -> dict[int, float]:
+    """CPU seconds of each Python worker so far; they are kept between jobs and tests."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "jobs.daemon" in process.cmdline():
+                found[process.pid] = sum(process.cpu_times()[:2])
+    return found
 
 
 def test_a_champion_with_other_features_is_a_persons_matter(engine, first):

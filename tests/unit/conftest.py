@@ -13,7 +13,7 @@ from jobs.settings import PROJECT, Settings
 
 
 def jars_folder() -> Path:
-    """Where the Delta jars of the tests are: named by DAYBREAK_JARS, or the checkout's own."""
+    """Where the jars of the tests are: named by DAYBREAK_JARS, or the checkout's own."""
     return Path(os.environ.get("DAYBREAK_JARS", PROJECT / ".daybreak" / "jars"))
 
 

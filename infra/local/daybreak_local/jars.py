@@ -1,4 +1,4 @@
-"""The two Delta jars, fetched once from Maven Central and checked against pinned digests."""
+"""The jars that Spark needs beside its own, fetched once and checked against pinned digests."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.engine import DELTA_JARS
+from jobs.engine import JARS
 from jobs.errors import Refused, Unavailable
 
 MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
 _SHA256 = dict(
     zip(
-        DELTA_JARS,
+        JARS,
         (
             "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
             "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
+            "e0cc30fb0531eb0b59468dc0abf5b257533d2365b5e9f45e795edd707aa78c62",
         ),
         strict=True,
     )
@@ -31,7 +32,7 @@ _CHUNK = 1 << 20
 def fetch_jars(
     folder: Path, say: Callable[[str], None] = lambda line: None, maven: str = MAVEN_CENTRAL
 ) -> None:
-    """Put the Delta jars into `folder`; a jar that is there with the right digest is kept.
+    """Put the jars into `folder`; a jar that is there with the right digest is kept.
 
     Raises:
         Refused: what came has another digest than the pinned one; nothing is kept of it.
@@ -40,11 +41,11 @@ def fetch_jars(
     folder.mkdir(parents=True, exist_ok=True)
     for jar in missing_jars(folder):
         say(f"Fetching {jar} from {maven}")
-        _fetch(f"{maven.rstrip('/')}/{_maven_path(jar)}", folder / jar, _SHA256[jar])
+        _fetch(f"{maven.rstrip('/')}/{maven_path(jar)}", folder / jar, _SHA256[jar])
 
 
 def missing_jars(folder: Path) -> list[str]:
-    """The Delta jars that are not in `folder`, or not with the pinned digest."""
+    """The jars that are not in `folder`, or not with the pinned digest."""
     return [
         jar
         for jar, sha256 in _SHA256.items()
@@ -52,9 +53,11 @@ def missing_jars(folder: Path) -> list[str]:
     ]
 
 
-def _maven_path(jar: str) -> str:
+def maven_path(jar: str) -> str:
+    """Where a repository keeps it, by Maven's layout."""
     artifact, version = jar.removesuffix(".jar").rsplit("-", 1)
-    return f"io/delta/{artifact}/{version}/{jar}"
+    group = "io/delta" if artifact.startswith("delta-") else "com/globalmentor"
+    return f"{group}/{artifact}/{version}/{jar}"
 
 
 def _fetch(url: str, target: Path, sha256: str) -> None:

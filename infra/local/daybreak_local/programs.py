@@ -16,7 +16,7 @@ def programs(places: Places, settings: Settings, keys: Keys) -> list[Program]:
     """Write every service's configuration and say how each is run.
 
     Raises:
-        Refused: the home cannot be used for Postgres, or the Delta jars are missing.
+        Refused: the home cannot be used for Postgres, or a jar is missing.
     """
     ports = recorded_ports(settings)
     server = postgres.prepare(places, keys, ports["postgres"])

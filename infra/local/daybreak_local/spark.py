@@ -9,7 +9,7 @@ from pathlib import Path
 from daybreak_local.keys import Keys
 from daybreak_local.places import Places, write_private
 from daybreak_local.record import secret
-from jobs.engine import JAVA_OPTIONS, static_conf
+from jobs.engine import JAVA_OPTIONS, local_conf, static_conf
 from jobs.errors import Refused
 from jobs.settings import Settings
 
@@ -33,7 +33,7 @@ def prepare(places: Places, settings: Settings, keys: Keys, port: int) -> None:
     """Write the server's configuration (0600: it holds the token) and its folders.
 
     Raises:
-        Refused: the Delta jars are missing.
+        Refused: a jar is missing.
     """
     folder = conf_folder(places)
     for made in (folder, places.spark / "scratch", places.spark / "tmp"):
@@ -74,6 +74,7 @@ def _conf(places: Places, settings: Settings, keys: Keys, port: int) -> dict[str
     ]
     return {
         **static_conf(settings),
+        **local_conf(settings),
         "spark.master": "local[*]",
         "spark.app.name": "daybreak",
         "spark.connect.grpc.binding.address": "127.0.0.1",

@@ -52,7 +52,7 @@ def up(
         home: folder of all state.
         say: takes one line of progress at a time.
         ports: a port for any of airflow, mlflow, postgres, spark; kept from then on.
-        maven: repository the two Delta jars come from.
+        maven: repository the jars come from.
 
     Raises:
         Refused: Java is missing, a port is taken, or the home cannot be used.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engine import DELTA_JARS
+from jobs.engine import JARS
 from jobs.settings import PROJECT
 
 FOLDER = PROJECT / "infra" / "docker"
@@ -42,8 +42,8 @@ def test_the_image_fetches_the_jars_the_engine_wants_by_digest() -> None:
         r"\s+/opt/jars/\n",
         DOCKERFILE,
     )
-    assert tuple(jar for _, jar in fetched) == DELTA_JARS
-    # The embedded services fetch the same two files.
+    assert tuple(jar for _, jar in fetched) == JARS
+    # The embedded services fetch the same files.
     pinned = (PROJECT / "infra/local/daybreak_local/jars.py").read_text(encoding="utf-8")
     assert all(digest in pinned for digest, _ in fetched)
 

@@ -1,4 +1,4 @@
-"""The Delta jars come from a repository and must have the pinned digest."""
+"""The jars come from a repository and must have the pinned digest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daybreak_local.jars import fetch_jars, missing_jars
-from jobs.engine import DELTA_JARS
+from daybreak_local.jars import fetch_jars, maven_path, missing_jars
+from jobs.engine import JARS
 from jobs.errors import Refused, Unavailable
 from jobs.settings import Settings
 
@@ -32,35 +32,34 @@ def repository(tmp_path: Path) -> Iterator[str]:
 
 def _serve(tmp_path: Path, contents: dict[str, bytes]) -> None:
     for jar, content in contents.items():
-        artifact, version = jar.removesuffix(".jar").rsplit("-", 1)
-        folder = tmp_path / "maven" / "io" / "delta" / artifact / version
-        folder.mkdir(parents=True)
-        (folder / jar).write_bytes(content)
+        place = tmp_path / "maven" / maven_path(jar)
+        place.parent.mkdir(parents=True)
+        place.write_bytes(content)
 
 
-def test_both_jars_arrive_whole_and_are_not_fetched_again(
+def test_the_jars_arrive_whole_and_are_not_fetched_again(
     tmp_path: Path, repository: str, settings: Settings
 ) -> None:
     assert settings.jars is not None
-    _serve(tmp_path, {jar: (settings.jars / jar).read_bytes() for jar in DELTA_JARS})
+    _serve(tmp_path, {jar: (settings.jars / jar).read_bytes() for jar in JARS})
     said: list[str] = []
     fetch_jars(tmp_path / "jars", said.append, repository)
     fetch_jars(tmp_path / "jars", said.append, repository)
     assert missing_jars(tmp_path / "jars") == []
-    assert len(said) == 2
+    assert len(said) == 3
 
 
 def test_a_wrong_digest_is_refused_and_nothing_kept(tmp_path: Path, repository: str) -> None:
-    _serve(tmp_path, dict.fromkeys(DELTA_JARS, b"something else"))
+    _serve(tmp_path, dict.fromkeys(JARS, b"something else"))
     with pytest.raises(Refused, match="not the pinned one"):
         fetch_jars(tmp_path / "jars", maven=repository)
     assert list((tmp_path / "jars").iterdir()) == []
 
 
 def test_a_damaged_jar_on_disk_counts_as_missing(tmp_path: Path) -> None:
-    for jar in DELTA_JARS:
+    for jar in JARS:
         (tmp_path / jar).write_bytes(b"half")
-    assert missing_jars(tmp_path) == list(DELTA_JARS)
+    assert missing_jars(tmp_path) == list(JARS)
 
 
 def test_a_jar_that_is_not_there_is_unavailable(tmp_path: Path, repository: str) -> None:
