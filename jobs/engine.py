@@ -35,9 +35,9 @@ SESSION = {
     "spark.sql.sources.partitionOverwriteMode": "static",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.sql.parquet.compression.codec": "zstd",
-    # Every filter of ours is on partitions; to look at statistics too is a job for each scan.
+    # Every filter of ours is on partitions; statistics of files cost writes and scans for nothing.
     "spark.databricks.delta.stats.skipping": "false",
+    "spark.databricks.delta.stats.collect": "false",
     # A feature table has a hundred columns; with more than this Spark interprets aggregates.
     "spark.sql.codegen.maxFields": "2000",
 }

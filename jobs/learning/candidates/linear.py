@@ -16,9 +16,6 @@ from jobs.learning.preprocess import Encoding, Scaling, fit_scaling
 
 # A light ridge: enough to make collinear 0/1 columns identifiable.
 RIDGE = 1e-4
-ITERATIONS = 100
-# Of the gradient's largest part.
-TOLERANCE = 1e-4
 # Of the kept coefficients, so that how a machine adds up cannot change a model.
 DIGITS = 7
 
@@ -71,7 +68,7 @@ class Linear:
 
 
 def fit(rows: pa.Table, encoding: Encoding) -> Linear:
-    """Fit by L-BFGS (scikit-learn) with a light ridge, on a sample of the training part.
+    """Fit by Newton steps (scikit-learn) with a light ridge, on a sample of the training part.
 
     A line through some hundred columns is settled by far fewer rows than trees can use: see
     `infra/decisions/0006-the-linear-candidate-learns-from-a-sample.md`.
@@ -82,7 +79,7 @@ def fit(rows: pa.Table, encoding: Encoding) -> Linear:
     matrix = encoding.matrix(rows.combine_chunks().to_batches()[0])
     scaling = fit_scaling(matrix, encoding)
     ready = scaling.apply(matrix)
-    learner = LogisticRegression(C=1 / (RIDGE * len(ready)), max_iter=ITERATIONS, tol=TOLERANCE)
+    learner = LogisticRegression(C=1 / (RIDGE * len(ready)), solver="newton-cholesky")
     learner.fit(ready, rows["label"].to_numpy())
     values = [float(f"{value:.{DIGITS}g}") for value in learner.coef_[0]]
     return Linear(encoding, scaling, tuple(values), float(f"{learner.intercept_[0]:.{DIGITS}g}"))
