@@ -14,7 +14,15 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from jobs.errors import Refused
 
@@ -67,6 +75,16 @@ class Schedule(Spec):
     end: dt.date | None = Field(default=None, description="Last prediction date, if there is one.")
     train_cron: str = Field(default="0 6 * * 0", description="When the model is trained anew.")
     maintain_cron: str = Field(default="0 12 * * 0", description="When tables are maintained.")
+
+    @field_validator("cron", "train_cron", "maintain_cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        # What Airflow reads it with; a wrong one would keep every use case's DAGs from loading.
+        from croniter import croniter
+
+        if len(value.split()) != 5 or not croniter.is_valid(value):
+            raise ValueError(f"{value!r} is not a five-field cron expression")
+        return value
 
 
 class Column(Spec):

@@ -50,7 +50,10 @@ def connect(settings: Settings) -> MlflowClient:
 
     Raises:
         Unavailable: no server answers, or it refuses the login.
+        Refused: none is named.
     """
+    if not settings.mlflow_url:
+        raise Refused("No MLflow is set up here.", "Run `daybreak up`, or set DAYBREAK_MLFLOW_URL.")
     # MLflow takes these from the environment only.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

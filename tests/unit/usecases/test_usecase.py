@@ -1,0 +1,68 @@
+"""What is wrong in a use-case file is named by file and field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jobs.errors import Refused
+from jobs.settings import PROJECT
+from jobs.usecase import load, names
+
+FLIGHTS = PROJECT / "jobs/usecases/flight_delay/usecase.yaml"
+
+
+def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The flights' file with something else in it."""
+    written = yaml.safe_load(FLIGHTS.read_text(encoding="utf-8"))
+    change(written)
+    (folder / "flight_delay").mkdir()
+    path = folder / "flight_delay" / "usecase.yaml"
+    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    return path.parent
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda spec: spec.update(colour="red"), "unknown field 'colour'"),
+        (lambda spec: spec["label"].update(mature=1), "unknown field 'label.mature'"),
+        (lambda spec: spec.pop("entity"), "entity"),
+        (lambda spec: spec["schedule"].update(cron="every day"), "schedule.cron"),
+        (lambda spec: spec["split"].update(holdout="a month"), "split.holdout"),
+        (lambda spec: spec["label"].update(source="nowhere"), "nowhere"),
+        (lambda spec: spec["entity"].update(date="day"), "entity.date 'day'"),
+        (lambda spec: spec.update(timezone="Mars/Olympus"), "Mars/Olympus"),
+        (lambda spec: spec.update(name="other"), "name is 'other'"),
+        (
+            lambda spec: spec["sources"]["schedule"]["key"].append("nope"),
+            "nope",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    folder = changed(tmp_path, change)
+    with pytest.raises(Refused) as refused:
+        load(folder)
+    assert said in refused.value.sentence
+    assert str(folder / "usecase.yaml") in refused.value.sentence
+
+
+def test_what_is_no_yaml_is_said(tmp_path: Path) -> None:
+    folder = changed(tmp_path, lambda spec: None)
+    (folder / "usecase.yaml").write_text("name: [flight_delay\n", encoding="utf-8")
+    with pytest.raises(Refused, match="not valid YAML"):
+        load(folder)
+
+
+def test_an_unknown_use_case_names_the_known_ones() -> None:
+    with pytest.raises(Refused) as refused:
+        load(FLIGHTS.parents[1] / "flight_delays")
+    assert "flight_delay" in refused.value.remedy
+    assert "flight_delay" in names(FLIGHTS.parents[1])
