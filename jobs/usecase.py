@@ -313,6 +313,9 @@ class UseCase(Spec):
         )
         if unknown:
             raise ValueError(f"model.rule or predict.columns name unknown features: {unknown}")
+        twice = [name for name in self.predict.columns if name in self.entity.key]
+        if twice:
+            raise ValueError(f"predict.columns {twice} are published already, as part of the key")
         return self
 
     @property

@@ -38,6 +38,8 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
         (lambda spec: spec["entity"].update(date="day"), "entity.date 'day'"),
         (lambda spec: spec.update(timezone="Mars/Olympus"), "Mars/Olympus"),
         (lambda spec: spec.update(name="other"), "name is 'other'"),
+        (lambda spec: spec["predict"].update(columns=["carrier"]), "['carrier'] are published"),
+        (lambda spec: spec["predict"].update(columns=["colour"]), "['colour']"),
         (
             lambda spec: spec["sources"]["schedule"]["key"].append("nope"),
             "nope",
