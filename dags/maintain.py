@@ -5,7 +5,7 @@ any more, and drops batches from the warehouse that are past their retention. No
 it, and the scores that are live are never touched.
 
 If the task fails, read its sentence and clear it; a week without upkeep does no harm. By hand:
-`daybreak run maintain NAME`.
+`daybreak run maintain NAME --date 2013-10-07`, where retention is counted from the date.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ run's partition key, or the form's cutoff, is the date of the cutoff.
 | a task fails | what it means | what to do |
 |---|---|---|
 | `ingest`, `conform`, `gate`, `features`, `gate_features`, `labels` | as in `NAME__nightly` | as there |
-| `train` | too few days, one class only, or a worker died | read the sentence; give an earlier start or a later cutoff, or clear the task |
+| `train` | too few days, one class only, or a worker died | read the sentence; give another cutoff, or clear the task |
 | `evaluate` | MLflow did not answer, or a candidate is missing | `daybreak status`, then clear the task |
 | `promote` | the registry or the warehouse did not answer | clear the task: the alias moves once |
 
@@ -28,7 +28,6 @@ from daybreak_airflow.wiring import date_field, declared, use_case_dag
 for plan in declared().plans:
     form = {
         "cutoff": date_field("Cutoff", "Train on what was known on this date. Empty: the newest."),
-        "history_from": date_field("History from", "Empty: all there is."),
         "holdout_until": date_field(
             "Holdout until", "Judge on the dates after the cutoff up to this one instead."
         ),

@@ -133,6 +133,8 @@ def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
     """Write a reference use case's data as the landing files of some dates."""
     from jobs.ingest.sample import write_sample
 
+    if first is None or last is None:
+        raise WrongUsage("Which dates?", "Give --from D and --to D.")
     write_sample(_plan(use_case), _dates(None, first, last), display.say)
 
 
@@ -248,10 +250,29 @@ def rollback(
 
     if not reason:
         raise WrongUsage("A rollback needs a reason.", "Add --reason 'why'.")
+    if date is None:
+        raise WrongUsage("Which prediction date?", "Give --date D.")
     plan = _plan(use_case)
-    day = _dates(date, None, None).last
+    day = date.date()
     live = go_back(plan.settings, plan.name, day, to_batch=to_batch, reason=reason)
     display.say(f"Batch {live.batch_id} of {plan.name} for {day}, {live.rows} rows, is live again.")
+
+
+@app.command()
+def promote(
+    use_case: UseCaseName,
+    version: Annotated[int | None, typer.Option(help="A registered version.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
+) -> None:
+    """Make a registered model version champion, as a person's decision."""
+    from jobs.champion import promote as decide
+
+    if version is None or not reason:
+        raise WrongUsage(
+            "A promotion by a person needs a version and a reason.",
+            "Add --version N --reason 'why'.",
+        )
+    display.say(decide(_plan(use_case), version, reason))
 
 
 @app.command()

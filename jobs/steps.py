@@ -117,16 +117,23 @@ def features(context: Context) -> StepResult:
 
 
 def labels(context: Context) -> StepResult:
-    """Write the labels of the dates that the label source's files of these nights speak of."""
+    """Write the labels of the dates that the label source's files of these nights speak of.
+
+    They are looked at before they are written: each is 0 or 1, once for each version of a row.
+    """
     from jobs.learning.labels import labels_of
+    from jobs.quality import gate, suite
 
     spark, source = context.engine.session(), context.plan.usecase.label.source
     table, of_source = context.tables.labels(), context.tables.silver(source)
     silver, where = of_source.read(spark), None
     if (dates := _batch_dates(context, source)) is not None:
         silver, where = silver.where(of_source.of_dates(dates)), table.of_dates(dates)
-    # Silver has passed its gate, and a label is one expression over a row of it.
-    table.replace(labels_of(context.plan, silver), where)
+    made = labels_of(context.plan, silver)
+    gate.require(
+        gate.validate(made, suite.labels(context.plan)), str(context.dates), f"{of_source.path}."
+    )
+    table.replace(made, where)
     written = table.read(spark)
     rows = (written if where is None else written.where(where)).count()
     return _result(context, "labels", f"wrote {rows} versions of labels", {table.name: rows})

@@ -41,13 +41,13 @@ class Seen:
         settled: name, size and arrival of files that need not be looked at again.
         refused: content and reason of refused files by name, size and arrival.
         newest: the content last taken under each name.
-        contents: a name under which each content was taken.
+        contents: a name under which each content was taken for a day, and for any (None).
     """
 
     settled: set[tuple[str, int, dt.datetime]] = field(default_factory=set)
     refused: dict[tuple[str, int, dt.datetime], tuple[str, str]] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
-    contents: dict[str, str] = field(default_factory=dict)
+    contents: dict[tuple[dt.date | None, str], str] = field(default_factory=dict)
 
     def is_settled(self, file: LandedFile) -> bool:
         return identity(file) in self.settled
@@ -58,15 +58,18 @@ class Seen:
         return entry.outcome != "refused" or known != (entry.inspected.sha256, entry.reason)
 
 
-def judge(seen: Seen, inspected: list[Inspected]) -> list[Entry]:
+def judge(seen: Seen, inspected: list[Inspected], *, by_day: bool) -> list[Entry]:
     """Taken, duplicate or refused, each in the light of those before it.
 
-    A file that was put back to older content of its own is taken, as a correction.
+    A file that was put back to older content of its own is taken, as a correction. With `by_day`
+    the same content for another day is no duplicate: a file that was put under the wrong day must
+    be able to come under the right one.
     """
     newest, contents, entries = dict(seen.newest), dict(seen.contents), []
     for each in inspected:
         name, sha = each.file.name, each.sha256
-        twin = contents.get(sha, name)
+        content = (each.file.batch_date if by_day else None, sha)
+        twin = contents.get(content, name)
         if each.reason:
             entry = Entry(each, "refused", each.reason)
         elif newest.get(name) == sha:
@@ -75,7 +78,7 @@ def judge(seen: Seen, inspected: list[Inspected]) -> list[Entry]:
             entry = Entry(each, "duplicate", f"has the same content as {twin}")
         else:
             entry = Entry(each, "taken", "")
-            newest[name], contents[sha] = sha, name
+            newest[name], contents[content] = sha, name
         entries.append(entry)
     return entries
 
@@ -101,7 +104,8 @@ def seen(spark: SparkSession, ledger: Table) -> Mapping[str, Seen]:
         of_source.settled.add(key)
         if row["outcome"] == "taken":
             of_source.newest[row["_file"]] = row["_sha256"]
-            of_source.contents.setdefault(row["_sha256"], row["_file"])
+            for day in (row["_batch_date"], None):
+                of_source.contents.setdefault((day, row["_sha256"]), row["_file"])
     return found
 
 

@@ -100,7 +100,7 @@ def _into_bronze(
     fresh = [file for file in there if not seen.is_settled(file)]
     inspected = reader.inspect(spark, store, spec, fresh, bound) if fresh else []
     inspected.sort(key=lambda each: (each.file.arrived_at, each.file.name))
-    entries = ledger.judge(seen, inspected)
+    entries = ledger.judge(seen, inspected, by_day=dates is not None)
     taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
     if lacking := _not_in_bronze(spark, bronze, taken):
         bronze.append(reader.read(spark, store, spec, lacking, bronze.schema, bound))

@@ -139,7 +139,7 @@ def opened(files: Mapping[str, bytes], digest: str, name: str) -> Model:
 
 
 def _checked(files: Mapping[str, bytes], file: str, wanted: str, name: str) -> bytes:
-    remedy = "Roll back to the version before it, or train anew: `daybreak trigger USE_CASE train`."
+    remedy = "Promote another version: `daybreak promote USE_CASE --version N --reason WHY`."
     if file not in files:
         raise Refused(f"{name} lacks its file {file}; nothing was loaded.", remedy)
     if sha256(files[file]) != wanted:

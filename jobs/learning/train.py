@@ -150,9 +150,10 @@ def promote(ctx: Context) -> StepResult:
         decision = decide(found, _rules(ctx))
         client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
         client.set_model_version_tag(name, str(version), "daybreak.reason", decision.sentence)
-        client.set_tag(run.info.run_id, "daybreak.decision", decision.status)
         if decision.status == "promote":
             registry.promote(client, name, version)
+        # Last, because a run with a decision is not decided on again.
+        client.set_tag(run.info.run_id, "daybreak.decision", decision.status)
     return StepResult(
         step="promote",
         use_case=name,

@@ -169,7 +169,7 @@ def _let_go(connection: Connection, use_case: str, first_kept: dt.date) -> None:
             )
         connection.execute(
             "UPDATE daybreak.batches b SET state = 'dropped' WHERE use_case = %s AND ("
-            "(state IN ('ready', 'failed') AND prediction_date < %s) OR "
+            "(state <> 'dropped' AND prediction_date < %s) OR "
             "(state = 'failed' AND created_at < now() - make_interval(days => %s))) "
             "AND NOT EXISTS (SELECT FROM daybreak.live l WHERE l.batch_id = b.batch_id)",
             [use_case, first_kept, FAILED_KEPT_DAYS],

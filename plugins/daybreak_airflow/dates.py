@@ -53,9 +53,7 @@ def night(plan: Plan, asked: Asked) -> Dates:
 
 def learning(plan: Plan, asked: Asked) -> Dates:
     """The dates a training may look at: up to the date of its cutoff, which is the last."""
-    cutoff = _chosen(plan, asked, "cutoff")
-    first = _date(asked.params.get("history_from")) or plan.usecase.schedule.start
-    return Dates(first, cutoff)
+    return Dates(plan.usecase.schedule.start, _chosen(plan, asked, "cutoff"))
 
 
 def history(plan: Plan, asked: Asked) -> Dates:

@@ -75,7 +75,7 @@ def test_what_is_no_date_is_refused(plan: Plan) -> None:
 def test_a_training_reaches_from_the_start_to_its_cutoff(plan: Plan) -> None:
     from daybreak_airflow.dates import history, learning
 
-    params = {"cutoff": "2013-10-01", "history_from": None, "holdout_until": None}
+    params = {"cutoff": "2013-10-01", "holdout_until": None}
     assert learning(plan, asked(params=params)) == Dates(FIRST, dt.date(2013, 10, 1))
     assert history(plan, asked(params=params)) == learning(plan, asked(params=params))
 
@@ -84,13 +84,8 @@ def test_a_holdout_after_the_cutoff_needs_its_own_labels(plan: Plan) -> None:
     """The labels of 28 October are final when 29 October, its day of maturity, has ended."""
     from daybreak_airflow.dates import history, learning
 
-    params = {
-        "cutoff": "2013-10-01",
-        "history_from": "2013-02-01",
-        "holdout_until": "2013-10-28",
-    }
-    start = dt.date(2013, 2, 1)
-    assert learning(plan, asked(params=params)) == Dates(start, dt.date(2013, 10, 1))
+    params = {"cutoff": "2013-10-01", "holdout_until": "2013-10-28"}
+    assert learning(plan, asked(params=params)) == Dates(FIRST, dt.date(2013, 10, 1))
     built = history(plan, asked(params=params))
-    assert built == Dates(start, dt.date(2013, 10, 30))
+    assert built == Dates(FIRST, dt.date(2013, 10, 30))
     assert plan.last_mature(built.last) == dt.date(2013, 10, 28)

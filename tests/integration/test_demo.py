@@ -73,7 +73,7 @@ def test_the_evaluation_has_every_candidate_with_intervals(stack: Stack) -> None
         "carrier",
         "hour_band",
     }
-    assert (found["decision"], "gain in ROC AUC" in found["sentence"]) == ("promote", True)
+    assert (found["decision"], "gain in log loss" in found["sentence"]) == ("promote", True)
 
 
 def test_seven_nights_are_live_and_a_flight_is_found(stack: Stack) -> None:
@@ -102,6 +102,15 @@ def test_the_reader_s_url_selects_and_does_nothing_else(stack: Stack) -> None:
         ):
             with pytest.raises(REFUSED):
                 connection.execute(forbidden)  # type: ignore[arg-type]  # literals above
+
+
+def test_a_person_may_promote_what_there_is(stack: Stack) -> None:
+    done = stack.daybreak("promote", "flight_delay", "--version", "1", "--reason", "seen")
+    assert done.returncode == 0, done.stderr
+    assert "made version 1 of flight_delay the champion: seen" in done.stdout
+    none = stack.daybreak("promote", "flight_delay", "--version", "99", "--reason", "seen")
+    assert (none.returncode, "Version 99 of flight_delay" in none.stderr) == (1, True)
+    assert stack.daybreak("promote", "flight_delay", "--version", "1").returncode == 2
 
 
 def test_a_rollback_needs_a_reason_and_a_batch(stack: Stack) -> None:

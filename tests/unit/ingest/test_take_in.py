@@ -104,6 +104,17 @@ def test_content_is_taken_once_and_a_correction_again(
     assert spent == ["1", "7", "1"]
 
 
+def test_a_file_put_under_the_wrong_day_can_come_under_the_right_one(
+    spark: SparkSession, plan: Plan
+) -> None:
+    land(plan, "../date=2024-01-01/a.csv", GOOD)
+    days = {"visits": Dates(DAY - dt.timedelta(days=1), DAY)}
+    assert take_in(spark, Tables(plan), days)[0].rows == 3
+    land(plan, "a.csv", GOOD)
+    right = take_in(spark, Tables(plan), days)[0]
+    assert (right.rows, right.repeated) == (3, ())
+
+
 def test_killed_between_bronze_and_ledger_nothing_is_doubled(
     spark: SparkSession, plan: Plan, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:

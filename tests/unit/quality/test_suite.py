@@ -60,10 +60,16 @@ def test_numbers_without_ends_must_still_be_finite(plan: Plan) -> None:
 
 
 def test_no_numeric_feature_may_be_all_null(plan: Plan) -> None:
-    of = suite.features(plan, Dates.one(dt.date(2013, 10, 1)))
-    asked = set(_found(of, suite.NON_NULL_SHARE))
+    days = Dates(dt.date(2013, 10, 1), dt.date(2013, 10, 2))
+    asked = set(_found(suite.features(plan, days), suite.NON_NULL_SHARE))
     assert set(plan.usecase.features.numeric) <= asked
-    assert "prediction_date" in _found(of, suite.BETWEEN)
+
+
+def test_one_night_may_know_nothing_of_a_feature(plan: Plan) -> None:
+    """No flight of the evening of 8 February 2013 arrived, so 9 February has no share of late."""
+    of = suite.features(plan, Dates.one(dt.date(2013, 2, 9)))
+    assert "late_evening_origin" not in _found(of, suite.NON_NULL_SHARE)
+    assert {"prediction_date", "late_evening_origin"} <= set(_found(of, suite.BETWEEN))
 
 
 def test_predictions_need_a_score_for_every_row_of_features(plan: Plan) -> None:
