@@ -63,7 +63,7 @@ def _validate(context: Context, layer: str, staged: Staged) -> int:
     gate.require(
         result,
         staged.batch,
-        f"Parquet files in {staged.path}/rows, and every failed expectation in {kept}.",
+        f"Parquet files in {staged.rows}, and every failed expectation in {kept}.",
     )
     return result.rows
 

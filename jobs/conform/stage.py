@@ -87,8 +87,10 @@ def stage(
     try:
         check_budget(tables.plan.name, source, spec.budget, judged)
     except Refused:
-        # Silver stays as it was, but people must be able to see what is wrong.
+        # Silver stays as it was, and no gate may find it staged; but people must be able to see
+        # what is wrong.
         quarantine.commit(spark)
+        silver.discard()
         raise
     return Conforming(source, len(of_dates), rows, sum(each.quarantined for each in judged))
 

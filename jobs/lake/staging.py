@@ -3,10 +3,14 @@
 A staged write is complete once its manifest exists. The gate commits it by one atomic Delta
 overwrite of exactly the rows that the manifest names, then marks the manifest; a retry after
 that finds the mark and adds nothing. What a gate refused stays for inspection.
+
+Each write has a folder of its own: a Spark server goes on with the job of a client that was
+killed, and must not write into what the retry has made.
 """
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +20,8 @@ from jobs.lake.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+ROWS = "rows-"
 
 
 @dataclass(frozen=True)
@@ -37,14 +43,21 @@ class Staged:
         return f"{self.root}/{self.table.name}/{self.batch}"
 
     @property
+    def rows(self) -> str:
+        """The folder of the staged Parquet files."""
+        return f"{self.path}/{(files.read_json(self._manifest) or {}).get('rows', ROWS)}"
+
+    @property
     def _manifest(self) -> str:
         return f"{self.path}/manifest.json"
 
     def write(self, df: DataFrame, where: str | None) -> None:
         """Stage `df`, which will replace the rows for which `where` is true (None: all rows)."""
         files.remove_file(self._manifest)
-        self.table.conforming(df).write.mode("overwrite").parquet(f"{self.path}/rows")
-        files.write_json(self._manifest, {"where": where, "committed": False})
+        self._remove_rows()
+        rows = f"{ROWS}{uuid.uuid4().hex}"
+        self.table.conforming(df).write.parquet(f"{self.path}/{rows}")
+        files.write_json(self._manifest, {"where": where, "committed": False, "rows": rows})
 
     def is_there(self) -> bool:
         return files.read_json(self._manifest) is not None
@@ -64,7 +77,7 @@ class Staged:
                 f"Nothing is staged for {self.table.name} and {self.batch}.",
                 "Run the step that makes it first.",
             )
-        return spark.read.schema(self.table.schema).parquet(f"{self.path}/rows")
+        return spark.read.schema(self.table.schema).parquet(self.rows)
 
     def commit(self, spark: SparkSession) -> None:
         """Make the staged rows visible; does nothing if that was done before."""
@@ -74,7 +87,13 @@ class Staged:
         manifest = files.read_json(self._manifest) or {}
         self.table.replace(rows, manifest["where"])
         files.write_json(self._manifest, {**manifest, "committed": True})
-        files.remove_folder(f"{self.path}/rows")
+        self._remove_rows()
+
+    def _remove_rows(self) -> None:
+        for found in files.list_folder(self.path):
+            name = found.rsplit("/", 1)[1]
+            if name.startswith(ROWS):
+                files.remove_folder(f"{self.path}/{name}")
 
     def discard(self) -> None:
         """Forget what was staged."""
