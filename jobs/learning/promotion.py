@@ -38,7 +38,7 @@ def decide(evaluation: Evaluation, rules: Promote) -> Decision:
 def _objection(evaluation: Evaluation, rules: Promote) -> str | None:
     """The first rule that speaks against the challenger."""
     if CHAMPION not in evaluation.gains:
-        return _over_constant(evaluation)
+        return _over_constant(evaluation) or _over_simpler(evaluation)
     return (
         _over_simpler(evaluation)
         or _over_champion(evaluation, rules)

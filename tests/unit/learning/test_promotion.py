@@ -58,6 +58,12 @@ def test_first_model_no_better_than_a_constant_is_kept_back():
     assert "does not beat a constant" in found.sentence
 
 
+def test_first_model_no_better_than_a_simpler_one_is_kept_back():
+    found = decide(evaluation({"rule": UNCLEAR}), Promote())
+    assert found.status == "keep"
+    assert "does not beat the simpler rule" in found.sentence
+
+
 def test_a_constant_is_never_the_first_model():
     assert decide(evaluation({}, challenger="constant"), Promote()).status == "keep"
 
