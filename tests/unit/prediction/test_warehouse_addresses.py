@@ -17,7 +17,9 @@ from jobs.settings import Settings
 
 @given(secret=st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1))
 def test_a_url_carries_any_password(secret: str) -> None:
-    parts = urlsplit(url(Settings(reader_password=SecretStr(secret)), "reader"))
+    parts = urlsplit(
+        url(Settings(reader_password=SecretStr(secret), warehouse_port=5432), "reader")
+    )
     assert unquote(parts.password or "") == secret
     assert (parts.username, parts.port, parts.path) == ("daybreak_reader", 5432, "/warehouse")
 
