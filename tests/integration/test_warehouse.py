@@ -622,7 +622,7 @@ class TestKills:
         raised: list[BaseException] = []
 
         def publish_slowly() -> None:
-            frame = slowly(scores(spark, 40_000, 2), 2.0)
+            frame = slowly(scores(spark, 200_000, 2), 1.0)
             try:
                 publish_batch(frame, night("power_cut"), DATE, Source("m", 2), settings)
             except BaseException as error:
