@@ -130,13 +130,12 @@ def labels(context: Context) -> StepResult:
     if (dates := _batch_dates(context, source)) is not None:
         silver, where = silver.where(of_source.of_dates(dates)), table.of_dates(dates)
     made = labels_of(context.plan, silver)
-    gate.require(
-        gate.validate(made, suite.labels(context.plan)), str(context.dates), f"{of_source.path}."
-    )
+    found = gate.validate(made, suite.labels(context.plan))
+    gate.require(found, str(context.dates), f"{of_source.path}.")
     table.replace(made, where)
-    written = table.read(spark)
-    rows = (written if where is None else written.where(where)).count()
-    return _result(context, "labels", f"wrote {rows} versions of labels", {table.name: rows})
+    return _result(
+        context, "labels", f"wrote {found.rows} versions of labels", {table.name: found.rows}
+    )
 
 
 def gate(context: Context) -> StepResult:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import Refused
 from jobs.lake import files
@@ -44,8 +44,8 @@ class Staged:
 
     @property
     def rows(self) -> str:
-        """The folder of the staged Parquet files."""
-        return f"{self.path}/{(files.read_json(self._manifest) or {}).get('rows', ROWS)}"
+        """The folder of the staged Parquet files; raises `Refused` if nothing was staged."""
+        return f"{self.path}/{self._staged()['rows']}"
 
     @property
     def _manifest(self) -> str:
@@ -72,22 +72,25 @@ class Staged:
         Raises:
             Refused: nothing was staged for this batch.
         """
-        if not self.is_there():
-            raise Refused(
-                f"Nothing is staged for {self.table.name} and {self.batch}.",
-                "Run the step that makes it first.",
-            )
         return spark.read.schema(self.table.schema).parquet(self.rows)
 
     def commit(self, spark: SparkSession) -> None:
         """Make the staged rows visible; does nothing if that was done before."""
         if self.is_committed():
             return
-        rows = self.read(spark)
-        manifest = files.read_json(self._manifest) or {}
-        self.table.replace(rows, manifest["where"])
+        manifest = self._staged()
+        self.table.replace(self.read(spark), manifest["where"])
         files.write_json(self._manifest, {**manifest, "committed": True})
         self._remove_rows()
+
+    def _staged(self) -> dict[str, Any]:
+        manifest = files.read_json(self._manifest)
+        if manifest is None:
+            raise Refused(
+                f"Nothing is staged for {self.table.name} and {self.batch}.",
+                "Run the step that makes it first.",
+            )
+        return manifest
 
     def _remove_rows(self) -> None:
         for found in files.list_folder(self.path):

@@ -148,11 +148,11 @@ def promote(ctx: Context) -> StepResult:
                 f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
             )
         decision = decide(found, _rules(ctx))
-        client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
-        client.set_model_version_tag(name, str(version), "daybreak.reason", decision.sentence)
+        # The alias moves first, because what carries a decision is not decided on again.
         if decision.status == "promote":
             registry.promote(client, name, version)
-        # Last, because a run with a decision is not decided on again.
+        client.set_model_version_tag(name, str(version), "daybreak.reason", decision.sentence)
+        client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
         client.set_tag(run.info.run_id, "daybreak.decision", decision.status)
     return StepResult(
         step="promote",
