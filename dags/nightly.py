@@ -9,6 +9,7 @@ tonight's are complete. The run's partition key is the prediction date.
 | `ingest` waits, then fails | the files it names did not land within 3 hours of the cutoff | have them delivered, then clear the task |
 | `ingest` fails at once | a file is cut off, empty, or has other columns | have it delivered again under the same name, then clear the task |
 | `gate`, `gate_...` | a table broke an expectation; the log names it, with the number of rows | `daybreak quarantine list NAME`; mend the source or the expectation, then clear the step before the gate |
+| `silver.gate` says `usual_...` | a day is unlike the days before it: other units, half of the rows, new categories | have it mended; or, if it was such a day, trigger the night with the form's `unusual: accept` |
 | `predict` | there is no champion, or its files were changed | `daybreak trigger NAME train`, or another version: `daybreak promote NAME --version 1 --reason WHY` |
 | `publish` | the warehouse did not answer, or the copy differs from gold | `daybreak status`, then clear the task; readers still see the last batch |
 | `labels`, `monitor` | tonight's scores are live all the same | clear the task |
@@ -19,13 +20,22 @@ this page; one of them: `daybreak trigger NAME nightly --date 2013-10-07`.
 
 from __future__ import annotations
 
-from airflow.sdk import TaskGroup, chain
+from airflow.sdk import Param, TaskGroup, chain
 
 from daybreak_airflow.dates import night
 from daybreak_airflow.steps import RetrainOperator, StepOperator, WaitingStepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
-FORM = {"date": date_field("Prediction date", "Empty: the newest date there is.")}
+FORM = {
+    "date": date_field("Prediction date", "Empty: the newest date there is."),
+    "unusual": Param(
+        "stop",
+        type="string",
+        enum=["stop", "accept"],
+        title="A day unlike those before it",
+        description_md="`accept` it if you know that it was such a day, for example a blizzard.",
+    ),
+}
 
 for plan in declared().plans:
     with use_case_dag(plan, "nightly", plan.usecase.schedule.cron, __doc__, FORM):
@@ -35,7 +45,11 @@ for plan in declared().plans:
         with TaskGroup("silver"):
             conform = StepOperator(task_id="conform", step="conform", **common)
             gate_silver = StepOperator(
-                task_id="gate", step="gate", options={"layer": "silver"}, **common
+                task_id="gate",
+                step="gate",
+                options={"layer": "silver"},
+                form=("unusual",),
+                **common,
             )
         with TaskGroup("gold"):
             labels = StepOperator(task_id="labels", step="labels", **common)

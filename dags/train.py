@@ -36,18 +36,16 @@ for plan in declared().plans:
     }
     with use_case_dag(plan, "train", plan.usecase.schedule.train_cron, __doc__, form):
         past = {"use_case": plan.name, "when": history}
-        # What the nights have built already is not built again.
-        missing = {"refresh": "missing"}
         with TaskGroup("bronze"):
-            ingest = StepOperator(task_id="ingest", step="ingest", options=missing, **past)
+            ingest = StepOperator(task_id="ingest", step="ingest", **past)
         with TaskGroup("silver"):
-            conform = StepOperator(task_id="conform", step="conform", options=missing, **past)
+            conform = StepOperator(task_id="conform", step="conform", **past)
             gate_silver = StepOperator(
                 task_id="gate", step="gate", options={"layer": "silver"}, **past
             )
         with TaskGroup("gold"):
-            labels = StepOperator(task_id="labels", step="labels", options=missing, **past)
-            features = StepOperator(task_id="features", step="features", options=missing, **past)
+            labels = StepOperator(task_id="labels", step="labels", **past)
+            features = StepOperator(task_id="features", step="features", **past)
             gate_features = StepOperator(
                 task_id="gate_features", step="gate", options={"layer": "features"}, **past
             )

@@ -17,6 +17,7 @@ from jobs import display
 from jobs.errors import DaybreakError, Refused, WrongUsage
 
 if TYPE_CHECKING:
+    from jobs.conform.quarantine import Which
     from jobs.context import Context
     from jobs.plan import Dates, Plan
     from jobs.settings import Settings
@@ -139,12 +140,21 @@ def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
 
 
 @app.command()
-def check(use_case: UseCaseName, as_json: AsJson = False) -> None:
+def check(
+    use_case: UseCaseName,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Draft expectations from the days in silver.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Read a use-case file and say what is wrong with it, before anything runs."""
     from jobs.quality import gate
 
     plan = _plan(use_case)
     gate.check(plan.usecase)
+    if suggest:
+        _suggest(use_case, as_json)
+        return
     display.show(
         {"use_case": plan.name, "sources": list(plan.usecase.sources), "problems": []},
         as_json,
@@ -161,13 +171,17 @@ def run(
     last: To = None,
     layer: Annotated[str | None, typer.Option(help="For gate: silver, features, …")] = None,
     trials: Annotated[int | None, typer.Option(help="For train: tuning trials.")] = None,
-    refresh: Annotated[str, typer.Option(help="all, or missing: only what is not there.")] = "all",
+    unusual: Annotated[
+        str, typer.Option(help="For gate: accept a day that is unlike those before it.")
+    ] = "stop",
     as_json: AsJson = False,
 ) -> None:
     """Run one step alone, for a prediction date or a range of them."""
     from jobs.steps import run as run_step
 
-    options = {"layer": layer, "trials": trials, "refresh": refresh}
+    if unusual not in ("stop", "accept"):
+        raise WrongUsage(f"--unusual {unusual} means nothing.", "Write stop or accept.")
+    options = {"layer": layer, "trials": trials, "unusual": unusual}
     context = _context(use_case, _dates(date, first, last), options)
     try:
         result = run_step(step, context)
@@ -275,6 +289,25 @@ def promote(
     display.say(decide(_plan(use_case), version, reason))
 
 
+@app.command("training-set")
+def training_set(
+    use_case: UseCaseName,
+    version: Annotated[int, typer.Option(help="A registered version.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read what a registered version learned from again, and compare it with what it was."""
+    from jobs.learning.rebuild import rebuilt
+
+    context = _context(use_case, _any_date(), {})
+    try:
+        found = rebuilt(context.engine.session(), context.tables, version)
+    finally:
+        context.engine.stop()
+    display.show(found, as_json, lambda made: display.say(made.sentence))
+    if not found.is_same:
+        raise typer.Exit(1)
+
+
 @app.command()
 def lookup(
     use_case: UseCaseName,
@@ -289,20 +322,96 @@ def lookup(
     display.show(answer, as_json, display.answer)
 
 
+Day = Annotated[
+    dt.datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only files of this day.")
+]
+OfRule = Annotated[str | None, typer.Option("--rule", help="Only this rule.")]
+OfFile = Annotated[str | None, typer.Option("--file", help="Only this file.")]
+
+
 @quarantine.command("list")
 def quarantine_list(
     use_case: UseCaseName,
-    date: OneDate = None,
-    rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
+    day: Day = None,
+    rule: OfRule = None,
+    file: OfFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count quarantined rows by source, date, rule and file, with an example of each."""
+    """Count quarantined rows by source, day, rule and file, with an example of each."""
     from jobs.conform.quarantine import summary
 
-    dates = _dates(date, None, None) if date else None
-    context = _context(use_case, dates or _any_date(), {})
-    found = summary(context.engine.session(), context.tables, dates, rule)
+    context = _context(use_case, _any_date(), {})
+    try:
+        found = summary(context.engine.session(), context.tables, _which(day, rule, file))
+    finally:
+        context.engine.stop()
     display.show(found, as_json, display.quarantine)
+
+
+@quarantine.command("replay")
+def quarantine_replay(
+    use_case: UseCaseName,
+    day: Day = None,
+    rule: OfRule = None,
+    file: OfFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge quarantined rows again, after the rule or the file was mended."""
+    from jobs.replay import replay
+
+    context = _context(use_case, _any_date(), {})
+    try:
+        found = replay(context, _which(day, rule, file), display.note)
+    finally:
+        context.engine.stop()
+    display.show(found, as_json, lambda done: display.say(done.sentence))
+
+
+@app.command()
+def drill(
+    use_case: UseCaseName,
+    date: OneDate = None,
+    nights: Annotated[
+        int, typer.Option(min=1, help="Nights up to the date that are run without a fault.")
+    ] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Plant faults into a copy of a good night, and show which gate catches each."""
+    from jobs.drill.drill import drill as run_drill
+    from jobs.drill.drill import newest_night
+    from jobs.plan import Dates
+
+    context = _context(use_case, _any_date(), {})
+    try:
+        night = date.date() if date else newest_night(context)
+        one = _context(use_case, Dates.one(night), {})
+        found = run_drill(one, nights, display.note)
+    finally:
+        context.engine.stop()
+    display.show(found, as_json, display.drilled)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def erase(
+    use_case: UseCaseName,
+    key: Annotated[list[str], typer.Option(metavar="COLUMN=VALUE", help="What names the entity.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the receipt.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take one entity out of landing files, lake and warehouse, for good."""
+    from jobs.erasure.erase import erase as take_out
+
+    entity = dict(_pair(each) for each in key)
+    if not reason:
+        raise WrongUsage("An erasure needs a reason.", "Add --reason 'why'.")
+    context = _context(use_case, _any_date(), {})
+    try:
+        receipt = take_out(context, entity, reason, display.note)
+    finally:
+        context.engine.stop()
+    display.show(receipt, as_json, lambda done: display.say(done.sentence))
 
 
 @app.command("warehouse-url")
@@ -315,6 +424,25 @@ def warehouse_url(
     if role not in ("reader", "publisher", "owner"):
         raise WrongUsage(f"There is no role {role!r}.", "Roles: reader, publisher, owner.")
     typer.echo(url(_settings(), role))  # type: ignore[arg-type]  # checked on the line above
+
+
+def _suggest(use_case: str, as_json: bool) -> None:
+    from jobs.quality.suggest import as_yaml
+    from jobs.quality.suggest import suggest as draft
+
+    context = _context(use_case, _any_date(), {})
+    try:
+        drafted = draft(context.engine.session(), context.tables)
+    finally:
+        context.engine.stop()
+    display.show(drafted, as_json, lambda found: display.say(as_yaml(found).rstrip()))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not (column and equals and value):
+        raise WrongUsage(f"{text!r} names nothing.", "Write --key COLUMN=VALUE: --key tailnum=N1.")
+    return column, value
 
 
 def _port(text: str) -> tuple[str, int]:
@@ -352,6 +480,13 @@ def _dates(date: dt.datetime | None, first: dt.datetime | None, last: dt.datetim
     if date is None and first is not None and last is not None:
         return Dates(first.date(), last.date())
     raise WrongUsage("Which dates?", "Give --date D, or --from D and --to D.")
+
+
+def _which(day: dt.datetime | None, rule: str | None, file: str | None) -> Which:
+    from jobs.conform.quarantine import Which
+    from jobs.plan import Dates
+
+    return Which(Dates.one(day.date()) if day else None, rule, file)
 
 
 def _any_date() -> Dates:

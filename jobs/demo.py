@@ -96,7 +96,7 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
 
 
 def _picture(plan: Plan, watch: Stopwatch) -> None:
-    from jobs.conform.quarantine import summary
+    from jobs.conform.quarantine import Which, summary
     from jobs.engine import Engine
     from jobs.evaluation import newest
     from jobs.lake.tables import Tables
@@ -113,7 +113,7 @@ def _picture(plan: Plan, watch: Stopwatch) -> None:
     ]
     counts = [(name, sum(t.read(spark).count() for t in found)) for name, found in layers]
     display.table("Rows per layer", ["layer", "rows"], counts)
-    display.quarantine(summary(spark, tables, None, None))
+    display.quarantine(summary(spark, tables, Which()))
     display.evaluation(newest(plan))
     columns, rows = _riskiest(plan.settings)
     display.table("The ten riskiest flights of 7 October, as daybreak_reader", columns, rows)

@@ -131,6 +131,13 @@ def status(found: Any) -> None:
             for batch in [use_case.last_batch]
         ],
     )
+    gates = [(each.name, gate) for each in found.use_cases for gate in each.gates]
+    if gates:
+        table(
+            "Gates, as they were last asked",
+            ["use case", "table", "of", "passed", "rows", "page"],
+            [(name, g.table, g.batch, g.passed, g.rows, g.page) for name, g in gates],
+        )
     for use_case in found.use_cases:
         for problem in use_case.problems:
             say(f"{use_case.name}: {problem}")
@@ -212,3 +219,25 @@ def quarantine(found: Any) -> None:
         ["source", "date", "rule", "column", "rows", "example", "file"],
         [(q.source, str(q.date), q.rule, q.column, q.rows, q.example, q.file) for q in found],
     )
+
+
+def drilled(found: Any) -> None:
+    """Draw what became of each fault of a drill, and of the clean nights."""
+    table(
+        f"Fire drill of {found.use_case}, night of {found.date}",
+        ["fault", "in", "caught by", "", "seconds", "what it said"],
+        [
+            (
+                each.fault,
+                each.source,
+                each.caught_by or "NOBODY",
+                "✓" if each.as_expected else "✗",
+                round(each.seconds, 1),
+                each.sentence[:60] + ("…" if len(each.sentence) > 60 else ""),
+            )
+            for each in found.outcomes
+        ],
+    )
+    for date, sentence in found.alarms.items():
+        say(f"False alarm on the clean night of {date}: {sentence}")
+    say(found.sentence)

@@ -38,6 +38,8 @@ SESSION = {
     # Every filter of ours is on partitions; statistics of files cost writes and scans for nothing.
     "spark.databricks.delta.stats.skipping": "false",
     "spark.databricks.delta.stats.collect": "false",
+    # How many tasks list files. VACUUM starts as many as it is allowed: 10 000, for 20 s a table.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
     # A feature table has a hundred columns; with more than this Spark interprets aggregates.
     "spark.sql.codegen.maxFields": "2000",
 }

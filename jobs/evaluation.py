@@ -88,8 +88,7 @@ def what_if(
     split = plan.split(cutoff, holdout_until)
     final = split.holdout.last + dt.timedelta(days=1 + plan.usecase.label.maturity)
     engine = Engine(plan.settings)
-    options: dict[str, Any] = {"refresh": "missing"}
-    options |= {"trials": trials} if trials is not None else {}
+    options: dict[str, Any] = {"trials": trials} if trials is not None else {}
     options |= {"holdout_until": str(holdout_until)} if holdout_until else {}
     history = Context(plan, Dates(plan.usecase.schedule.start, max(final, cutoff)), engine, options)
     learning = Context(plan, Dates(plan.usecase.schedule.start, cutoff), engine, options)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 from jobs.context import Context
 from jobs.errors import WrongUsage
 from jobs.lake import files
 from jobs.lake.staging import Staged
+from jobs.lake.table import Table
 from jobs.quality import gate, suite
+from jobs.quality.gate import Failure
+from jobs.quality.kept import keep, page_of
 from jobs.quality.suite import Suite
+from jobs.quality.usual import Profile, Profiles, profiles, unusual
+from jobs.usecase import Source
 
 LAYERS = ("silver", "features", "predictions")
 
@@ -25,7 +31,15 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
     """
     spark = context.engine.session()
     waiting = [staged for staged in _staged(context, layer) if not staged.is_committed()]
-    rows = {staged.table.name: _validate(context, layer, staged) for staged in waiting}
+    days = {
+        staged.table.name: profiles(staged.read(spark), spec)
+        for staged in waiting
+        if layer == "silver" and (spec := _source(context, staged)).arrives.as_ == "daily"
+    }
+    rows = {
+        staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
+        for staged in waiting
+    }
     for staged in waiting:
         if layer == "silver":
             # Quarantine first: rows missing from silver are then always accounted for.
@@ -33,39 +47,67 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
             quarantine = context.tables.quarantine(source)
             context.tables.staged(quarantine, staged.batch).commit(spark)
         staged.commit(spark)
+        if found := days.get(staged.table.name):
+            Profiles(staged.table).add(found)
     return rows
 
 
-def _staged(context: Context, layer: str) -> list[Staged]:
+def pages(context: Context, layer: str) -> list[str]:
+    """Where the pages of a layer's last validations for these dates are."""
+    found = (
+        page_of(context.tables.root, table.name, str(context.dates))
+        for table in _tables(context, layer)
+    )
+    return [page for page in found if files.exists(page)]
+
+
+def _source(context: Context, staged: Staged) -> Source:
+    return context.plan.usecase.sources[staged.table.name.removeprefix("silver.")]
+
+
+def _tables(context: Context, layer: str) -> list[Table]:
     tables = context.tables
     if layer == "silver":
-        of_layer = [tables.silver(source) for source in context.plan.usecase.sources]
-    elif layer == "features":
-        of_layer = [tables.features()]
-    elif layer == "predictions":
-        of_layer = [tables.predictions()]
-    else:
-        raise WrongUsage(
-            f"A gate needs a layer, not {layer!r}.", f"Give --layer: {', '.join(LAYERS)}."
-        )
+        return [tables.silver(source) for source in context.plan.usecase.sources]
+    if layer == "features":
+        return [tables.features()]
+    if layer == "predictions":
+        return [tables.predictions()]
+    raise WrongUsage(f"A gate needs a layer, not {layer!r}.", f"Give --layer: {', '.join(LAYERS)}.")
+
+
+def _staged(context: Context, layer: str) -> list[Staged]:
     return [
         staged
-        for table in of_layer
-        if (staged := tables.staged(table, str(context.dates))).is_there()
+        for table in _tables(context, layer)
+        if (staged := context.tables.staged(table, str(context.dates))).is_there()
     ]
 
 
-def _validate(context: Context, layer: str, staged: Staged) -> int:
+def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, Profile]) -> int:
     """Validate one table, keep the result beside the lake, and refuse what fails."""
     result = gate.validate(staged.read(context.engine.session()), _suite(context, layer, staged))
-    kept = f"{context.tables.root}/_gates/{staged.table.name}/{staged.batch}.json"
-    files.write_json(kept, {**result.to_json(), "checked_at": dt.datetime.now(dt.UTC)})
+    if layer == "silver":
+        result = result.and_also(_unusual(context, staged, days))
+    page = keep(context.tables.root, staged.batch, result.to_json(), result.page(staged.batch))
     gate.require(
         result,
         staged.batch,
-        f"Parquet files in {staged.rows}, and every failed expectation in {kept}.",
+        f"Parquet files in {staged.rows}, and every failed expectation in {page}.",
     )
     return result.rows
+
+
+def _unusual(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:
+    """What is strange about the day that a single night needs, unless a person accepts it."""
+    spec = _source(context, staged)
+    day = context.date - dt.timedelta(days=spec.arrives.lag)
+    accepted = context.options.get("unusual") == "accept"
+    if len(context.dates) > 1 or accepted or spec.usual is None or str(day) not in days:
+        return []
+    before = Profiles(staged.table).before(day, spec.usual.days)
+    source = staged.table.name.removeprefix("silver.")
+    return unusual(days[str(day)], before, spec.usual, f"sources.{source}.usual")
 
 
 def _suite(context: Context, layer: str, staged: Staged) -> Suite:

@@ -13,6 +13,7 @@ from jobs.usecase import names
 
 if TYPE_CHECKING:
     from daybreak_local.probes import Service
+    from jobs.quality.kept import GateAnswer
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class UseCaseStatus:
         champion_version: the model version that scores tonight; None if there is none.
         last_batch: the newest live batch; None if there is none.
         age_hours: hours since the last batch was published.
+        gates: the last answer of each table's gate.
         problems: why something could not be told, one sentence each.
     """
 
@@ -41,6 +43,7 @@ class UseCaseStatus:
     champion_version: int | None
     last_batch: Batch | None
     age_hours: float | None
+    gates: tuple[GateAnswer, ...]
     problems: tuple[str, ...]
 
 
@@ -80,7 +83,15 @@ def _use_case(name: str, settings: Settings) -> UseCaseStatus:
     age = None
     if batch and batch.published_at:
         age = (dt.datetime.now(dt.UTC) - batch.published_at).total_seconds() / 3600
-    return UseCaseStatus(name, champion, batch, age, tuple(problems))
+    gates = asked(lambda: _gates(plan)) if plan else None
+    return UseCaseStatus(name, champion, batch, age, tuple(gates or ()), tuple(problems))
+
+
+def _gates(plan: Plan) -> list[GateAnswer]:
+    from jobs.lake.tables import Tables
+    from jobs.quality.kept import last_answers
+
+    return last_answers(Tables(plan).root)
 
 
 def _champion(plan: Plan) -> int | None:

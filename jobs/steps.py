@@ -7,17 +7,18 @@ clean run would have left. It runs the same from `daybreak run`, from Airflow an
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.context import Context, StepResult
-from jobs.errors import NotLanded, Refused, WrongUsage
+from jobs.errors import DaybreakError, NotLanded, Refused, Unavailable, WrongUsage
 from jobs.plan import Dates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from jobs.lake.table import Table
+    from jobs.conform.stage import Conforming
 
 
 def run(step: str, context: Context) -> StepResult:
@@ -29,7 +30,18 @@ def run(step: str, context: Context) -> StepResult:
     """
     if step not in STEPS:
         raise WrongUsage(f"There is no step {step!r}.", f"Steps: {', '.join(STEPS)}.")
-    return STEPS[step](context)
+    try:
+        return STEPS[step](context)
+    except DaybreakError:
+        raise
+    except Exception as error:
+        if "No space left on device" in str(error):
+            raise Unavailable(
+                f"A disk is full: {step} of {context.plan.name} for {context.dates} could not "
+                f"write below {context.plan.settings.lake} or Spark's own temporary folder.",
+                "Free space there, then run the step again; nothing was changed.",
+            ) from error
+        raise
 
 
 def ingest(context: Context) -> StepResult:
@@ -50,7 +62,8 @@ def ingest(context: Context) -> StepResult:
             f"Deliver them below {plan.settings.landing}; the night goes on when they are there.",
         )
     dates = {source: _batch_dates(context, source) for source in plan.usecase.sources}
-    taken = take_in(context.engine.session(), context.tables, dates)
+    with _turn(context, "ingest"):
+        taken = take_in(context.engine.session(), context.tables, dates)
     refused = [sentence for each in taken for sentence in each.refused]
     if night and any(_needs(context, each.source, each.lacking) for each in taken):
         raise Refused(
@@ -70,44 +83,76 @@ def ingest(context: Context) -> StepResult:
 
 
 def conform(context: Context) -> StepResult:
-    """Stage silver and quarantine for every batch date whose bronze has changed."""
-    from jobs.conform.stage import stage
+    """Stage silver and quarantine for every batch date whose bronze has changed.
+
+    A date over its source's budget is held back: its silver stays as it was, its quarantine is
+    there to look at, and the others go on. A single night refuses to go on without the newest
+    date of a daily source.
+    """
+    from jobs.conform.stage import in_order, stage
+    from jobs.lake.deliveries import taken
     from jobs.lake.parallel import side_by_side
 
-    spark = context.engine.session()
-    sources, dates = tuple(context.plan.usecase.sources), str(context.dates)
-    done = side_by_side(
-        sources,
-        lambda source: stage(spark, context.tables, source, _batch_dates(context, source), dates),
-    )
-    staged = dict(zip(sources, done, strict=True))
-    rows = {f"silver.{source}": each.rows for source, each in staged.items()}
-    rows |= {f"quarantine.{source}": each.quarantined for source, each in staged.items()}
+    spark, sources = context.engine.session(), context.plan.usecase.sources
+    done: list[Conforming] = []
+    with _turn(context, "conform"):
+        delivered = taken(spark, context.tables)
+        for group in in_order(sources):
+            done += side_by_side(
+                group,
+                lambda source: stage(
+                    spark,
+                    context.tables,
+                    source,
+                    delivered,
+                    _batch_dates(context, source),
+                    str(context.dates),
+                ),
+            )
+    _require_tonight(context, done)
+    rows = {f"silver.{each.source}": each.rows for each in done}
+    rows |= {f"quarantine.{each.source}": each.quarantined for each in done}
+    held_back = [refused.sentence for each in done for refused in each.held_back.values()]
     return _result(
         context,
         "conform",
-        f"staged {sum(each.rows for each in staged.values())} rows of "
-        f"{sum(each.dates for each in staged.values())} batch dates, "
-        f"{sum(each.quarantined for each in staged.values())} went to quarantine",
+        f"staged {sum(each.rows for each in done)} rows of "
+        f"{sum(each.dates for each in done)} batch dates, "
+        f"{sum(each.quarantined for each in done)} went to quarantine"
+        + _and(len(held_back), f"batch dates held back: {' '.join(held_back)}"),
         rows,
+        {"held_back": held_back},
     )
 
 
 def features(context: Context) -> StepResult:
-    """Stage the features of the prediction dates, from what was known at each one's cutoff."""
-    from jobs.features.build import build
+    """Stage the features of the prediction dates, from what was known at each one's cutoff.
 
-    spark, table = context.engine.session(), context.tables.features()
-    staged = context.tables.staged(table, str(context.dates))
-    dates = _unbuilt(context, table)
-    if dates is None:
-        if not staged.is_committed():
-            staged.discard()
-        return _result(context, "features", "found every date built already", {})
-    sources = context.plan.usecase.sources
-    silver = {name: context.tables.silver(name).read(spark) for name in sources}
-    staged.write(build(context.plan, silver, dates), table.of_dates(dates))
-    rows = staged.read(spark).count()
+    Dates that were built of the very same are left alone. With the option `built` only dates
+    that have features are looked at.
+    """
+    from jobs.features.build import build
+    from jobs.features.touched import Known, touched
+
+    tables, table = context.tables, context.tables.features()
+    staged = tables.staged(table, str(context.dates))
+    with _turn(context, "features"):
+        known = Known.of(tables)
+        if len(context.dates) == 1 and not known.has_entities(context.date):
+            raise _nobody(context, known.cutoff(context.date))
+        parts = touched(known, context.dates, built=bool(context.options.get("built")))
+        if not parts:
+            if not staged.is_committed():
+                staged.discard()
+            return _result(context, "features", "found every date built already", {})
+        spark = context.engine.session()
+        dates = [dt.date.fromisoformat(part) for part in sorted(parts)]
+        silver = {name: tables.silver(name).read(spark) for name in context.plan.usecase.sources}
+        around = Dates(dates[0], dates[-1])
+        made = build(context.plan, silver, around, known.cutoffs(around))
+        where = table.of_dates(dates)
+        staged.write(made if len(dates) == len(around) else made.where(where), where, parts)
+        rows = staged.read(spark).count()
     return _result(
         context,
         "features",
@@ -120,19 +165,29 @@ def labels(context: Context) -> StepResult:
     """Write the labels of the dates that the label source's files of these nights speak of.
 
     They are looked at before they are written: each is 0 or 1, once for each version of a row.
+    Dates whose silver has not changed since are left alone.
     """
-    from jobs.learning.labels import labels_of
+    from jobs.lake.made import Made, now
+    from jobs.learning.labels import labels_of, made_of
     from jobs.quality import gate, suite
 
-    spark, source = context.engine.session(), context.plan.usecase.label.source
+    source = context.plan.usecase.label.source
     table, of_source = context.tables.labels(), context.tables.silver(source)
-    silver, where = of_source.read(spark), None
-    if (dates := _batch_dates(context, source)) is not None:
-        silver, where = silver.where(of_source.of_dates(dates)), table.of_dates(dates)
-    made = labels_of(context.plan, silver)
-    found = gate.validate(made, suite.labels(context.plan))
-    gate.require(found, str(context.dates), f"{of_source.path}.")
-    table.replace(made, where)
+    with _turn(context, "labels"):
+        made, staged_at = Made(table), now()
+        stale = made.stale(made_of(context.plan, of_source, _batch_dates(context, source)))
+        if not stale:
+            return _result(context, "labels", "found every date's labels written already", {})
+        spark = context.engine.session()
+        silver, where = of_source.read(spark), None
+        if of_source.partition:
+            dates = [dt.date.fromisoformat(part) for part in sorted(stale)]
+            silver, where = silver.where(of_source.of_dates(dates)), table.of_dates(dates)
+        rows = labels_of(context.plan, silver)
+        found = gate.validate(rows, suite.labels(context.plan))
+        gate.require(found, str(context.dates), f"{of_source.path}.")
+        table.replace(rows, where)
+        made.record(stale, staged_at)
     return _result(
         context, "labels", f"wrote {found.rows} versions of labels", {table.name: found.rows}
     )
@@ -140,15 +195,17 @@ def labels(context: Context) -> StepResult:
 
 def gate(context: Context) -> StepResult:
     """Validate what is staged for a layer and, if all of it passes, commit it."""
-    from jobs.gates import let_through
+    from jobs.gates import let_through, pages
 
     layer = str(context.options.get("layer"))
-    rows = let_through(context, layer)
+    with _turn(context, f"gate {layer}"):
+        rows = let_through(context, layer)
     return _result(
         context,
         "gate",
         f"let {sum(rows.values())} rows of {len(rows)} tables of {layer} pass",
         rows,
+        {"pages": pages(context, layer)},
     )
 
 
@@ -188,8 +245,9 @@ def predict(context: Context) -> StepResult:
     rows = tables.features().read(spark).where(tables.features().of_dates([context.date]))
     staged = tables.staged(table, str(context.date))
     where = f"{table.of_dates([context.date])} and model_version = {model.version}"
-    staged.write(score(rows, model, tables), where)
-    count = staged.read(spark).count()
+    with _turn(context, "predict"):
+        staged.write(score(rows, model, tables), where)
+        count = staged.read(spark).count()
     return _result(
         context,
         "predict",
@@ -252,22 +310,32 @@ def monitor(context: Context) -> StepResult:
 
 
 def maintain(context: Context) -> StepResult:
-    """Compact tables, remove files nobody reads any more, and drop expired batches."""
+    """Compact tables, remove files nobody reads any more, and drop expired batches.
+
+    What a registered version learned from stays readable.
+    """
     from jobs.lake.maintain import compact
+    from jobs.learning.rebuild import hours_to_keep
     from jobs.prediction.batches import drop_expired
 
-    plan = context.plan
-    before, after = compact(context.engine.session(), context.tables)
+    plan, tables = context.plan, context.tables
+    hours = hours_to_keep(tables, dt.datetime.now(dt.UTC))
+    keep = {tables.features().name: hours, tables.labels().name: hours}
+    with _turn(context, "maintain"):
+        sizes = compact(context.engine.session(), tables, keep)
     dropped = drop_expired(
         plan.settings, plan.name, plan.usecase.predict.keep_batches, context.date
+    )
+    layers = ", ".join(
+        f"{layer} {before / 1e6:.1f} to {after / 1e6:.1f}"
+        for layer, (before, after) in sizes.items()
     )
     return _result(
         context,
         "maintain",
-        f"compacted the lake from {before / 1e6:.1f} to {after / 1e6:.1f} MB and dropped "
-        f"{dropped} expired batches",
+        f"compacted the lake, in MB: {layers}; and dropped {dropped} expired batches",
         {},
-        {"bytes_before": before, "bytes_after": after, "dropped": dropped},
+        {"bytes": sizes, "dropped": dropped},
     )
 
 
@@ -305,23 +373,44 @@ def _and(count: int, what: str) -> str:
     return f", {count} {what}" if count else ""
 
 
-def _unbuilt(context: Context, table: Table) -> Dates | None:
-    """The dates to build: all of the run's, or with `refresh=missing` from the first to the last
-    that have entities but no rows of the table; None if there is none."""
-    if context.options.get("refresh") != "missing":
-        return context.dates
-    spark, entity = context.engine.session(), context.plan.usecase.entity
-    built = _dates_of(table.read(spark).where(table.of_dates(context.dates)), table.partition[0])
-    listed = context.tables.silver(entity.source)
-    rows = listed.read(spark)
-    if (days := _batch_dates(context, entity.source)) is not None:
-        rows = rows.where(listed.of_dates(days))
-    missing = sorted((_dates_of(rows, entity.date) - built) & set(context.dates))
-    return Dates(missing[0], missing[-1]) if missing else None
+@contextmanager
+def _turn(context: Context, doing: str) -> Iterator[None]:
+    """The right to change the lake; see `jobs.prediction.turn`."""
+    from jobs.prediction.turn import lake_turn
+
+    plan = context.plan
+    with lake_turn(plan.settings, plan.name, f"{doing} {plan.name} {context.dates}"):
+        yield
 
 
-def _dates_of(rows: DataFrame, column: str) -> set[dt.date]:
-    return {row[0] for row in rows.select(column).distinct().collect()}
+def _require_tonight(context: Context, done: list[Conforming]) -> None:
+    """A single night does not go on without a day, or a snapshot, that it needs.
+
+    Raises:
+        Refused: that day is over its source's budget, or no file of the snapshot is within it.
+    """
+    if len(context.dates) > 1:
+        return
+    sources = context.plan.usecase.sources
+    refused = [
+        why
+        for each in done
+        for day, why in each.held_back.items()
+        if _needs(context, each.source, {day})
+        and not (each.rows and sources[each.source].arrives.as_ == "snapshot")
+    ]
+    if refused:
+        raise Refused(" ".join(why.sentence for why in refused), refused[0].remedy)
+
+
+def _nobody(context: Context, cutoff: dt.datetime) -> Refused:
+    source = context.plan.usecase.entity.source
+    return Refused(
+        f"Nothing of {source} for {context.date} had arrived before the cutoff of "
+        f"{context.plan.name}, {cutoff:%Y-%m-%d %H:%M} UTC: there is nothing to predict.",
+        f"See what landed with `daybreak run ingest {context.plan.name} --date {context.date}`. "
+        "If the landing files lost their modification times in a copy, copy them again with them.",
+    )
 
 
 def _needs(context: Context, source: str, lacking: Collection[dt.date]) -> bool:

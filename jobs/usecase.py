@@ -73,6 +73,13 @@ class Schedule(Spec):
     cron: str = Field(description="Five-field cron; the day it fires is the prediction date.")
     start: dt.date = Field(description="First prediction date there can be.")
     end: dt.date | None = Field(default=None, description="Last prediction date, if there is one.")
+    patience_hours: float = Field(
+        default=3,
+        ge=0,
+        le=12,
+        description="How long after the cutoff a night waits for a file that it needs. Its cutoff "
+        "is then the moment when the last of them came.",
+    )
     train_cron: str = Field(default="0 6 * * 0", description="When the model is trained anew.")
     maintain_cron: str = Field(default="0 12 * * 0", description="When tables are maintained.")
 
@@ -97,6 +104,23 @@ class Column(Spec):
     max: float | None = Field(default=None, description="Largest value allowed.")
     values: tuple[str, ...] | None = Field(default=None, description="The only values allowed.")
     pattern: str | None = Field(default=None, description="Java regular expression to match.")
+    references: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
+        description="`SOURCE.COLUMN` of a snapshot in which the value must be found.",
+    )
+    since: dt.date | None = Field(default=None, description="First day whose files have it.")
+    until: dt.date | None = Field(default=None, description="Last day whose files have it.")
+    formerly: tuple[str, ...] = Field(default=(), description="Headers that it had before.")
+
+    @property
+    def evolves(self) -> bool:
+        """Whether files of some days have it otherwise than those of others."""
+        return bool(self.since or self.until or self.formerly)
+
+    def expected_on(self, day: dt.date) -> bool:
+        """Whether a file of `day` must have it."""
+        return (self.since or day) <= day <= (self.until or day)
 
 
 class Rule(Spec):
@@ -107,9 +131,11 @@ class Rule(Spec):
 
 
 class Format(Spec):
-    """How the files are written."""
+    """How the files are written. Everything but `type` and `encoding` is about CSV only."""
 
-    type: Literal["csv"] = "csv"
+    type: Literal["csv", "jsonl", "parquet"] = Field(
+        default="csv", description="CSV or JSON lines, either of them also gzipped, or Parquet."
+    )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     null: tuple[str, ...] = Field(default=("", "NA"), description="Texts that mean missing.")
@@ -132,6 +158,39 @@ class Arrives(Spec):
     late: Days = 7
 
 
+class Bound(Spec):
+    """How many failures are borne: a share of the rows, a number of them, or both."""
+
+    share: float | None = Field(default=None, ge=0, le=1)
+    rows: int | None = Field(default=None, ge=0)
+
+
+class Budget(Spec):
+    """How much of a day quarantine may take before the day itself is not to be trusted."""
+
+    share: float = Field(default=0.02, ge=0, le=1, description="Share of the day's rows.")
+    rows: int | None = Field(default=None, ge=0, description="Number of rows, if that is less.")
+    rules: dict[str, Bound] = Field(
+        default_factory=dict, description="Bounds on single rules, by their names."
+    )
+
+
+class Usual(Spec):
+    """How a day may differ from the days before it in rows, means, spreads and missing values."""
+
+    days: int = Field(default=28, ge=1, description="How many days before it are looked at.")
+    least: int = Field(default=14, ge=2, description="With fewer of them nothing is said.")
+    slack: float = Field(
+        default=2.0,
+        ge=0,
+        description="How far outside of what they were, in multiples of the distance between the "
+        "smallest and the largest.",
+    )
+    leave_out: tuple[Name, ...] = Field(
+        default=(), description="Columns that are free to jump, such as rain."
+    )
+
+
 class Source(Spec):
     """A feed of files and the silver table that is made of it."""
 
@@ -142,9 +201,17 @@ class Source(Spec):
     date: Name | None = Field(default=None, description="The row's day; must equal the file's.")
     columns: dict[Name, Column]
     rules: tuple[Rule, ...] = ()
-    budget: float = Field(
-        default=0.02, ge=0, le=1, description="Share of rows that quarantine may take."
+    unique: tuple[tuple[Name, ...], ...] = Field(
+        default=(),
+        description="Beside the key: columns whose values no two records of a file share.",
     )
+    drift: Literal["refuse", "keep_extra", "declared"] = Field(
+        default="refuse",
+        description="`refuse` files with other columns than declared; `keep_extra`: keep columns "
+        "that nobody declared in bronze; `declared`: accept what since, until and formerly say.",
+    )
+    budget: Budget = Budget()
+    usual: Usual | None = Field(default=Usual(), description="Of a daily source; null: no check.")
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -152,6 +219,14 @@ class Source(Spec):
         missing = sorted(wanted - set(self.columns))
         if missing:
             raise ValueError(f"key or date names columns that are not declared: {missing}")
+        named = {name for one in self.unique for name in one}
+        named |= set(self.usual.leave_out if self.usual else ())
+        unknown = sorted(named - set(self.columns))
+        if unknown:
+            raise ValueError(f"unique or usual names columns that are not declared: {unknown}")
+        evolving = sorted(name for name, column in self.columns.items() if column.evolves)
+        if evolving and self.drift != "declared":
+            raise ValueError(f"since, until and formerly of {evolving} need `drift: declared`")
         daily = self.arrives.as_ == "daily"
         if daily != ("{date}" in self.landing):
             raise ValueError("a daily source has {date} in `landing`, a snapshot has not")
@@ -216,6 +291,11 @@ class Model(Spec):
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     tune: Tune = Tune()
     calibrate: Literal["isotonic", "none"] = "isotonic"
+    rebuildable: Days = Field(
+        default=365,
+        description="How long a registered version's training set can be read again; the "
+        "champion's always can.",
+    )
     seed: int = 20130101
 
 
@@ -305,6 +385,14 @@ class UseCase(Spec):
             missing = sorted(set(self.entity.key) - set(self.sources[source].columns))
             if missing:
                 raise ValueError(f"source {source!r} lacks the entity's key columns {missing}")
+        nowhere = [
+            f"sources.{name}.columns.{column}.references {spec.references!r}"
+            for name, of in self.sources.items()
+            for column, spec in of.columns.items()
+            if spec.references and not self._is_snapshot_column(spec.references)
+        ]
+        if nowhere:
+            raise ValueError(f"{', '.join(nowhere)}: not a column of a snapshot")
         unknown = sorted(set(self.gates.silver) - set(self.sources))
         if unknown:
             raise ValueError(f"gates.silver names sources that are not declared: {unknown}")
@@ -317,6 +405,11 @@ class UseCase(Spec):
         if twice:
             raise ValueError(f"predict.columns {twice} are published already, as part of the key")
         return self
+
+    def _is_snapshot_column(self, name: str) -> bool:
+        source, _, column = name.partition(".")
+        found = self.sources.get(source)
+        return found is not None and found.arrives.as_ == "snapshot" and column in found.columns
 
     @property
     def zone(self) -> ZoneInfo:

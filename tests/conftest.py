@@ -7,64 +7,30 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from jobs.settings import PROJECT, Settings
+from jobs.context import Context
+from jobs.drill.sandbox import Sandbox, sandbox
+from jobs.engine import Engine
+from jobs.plan import Dates, Plan
+from tests.night import NIGHT, STEPS, Clean, Night
+from tests.stack import Stack, environment_of, fresh_home
 
-DAYBREAK = Path(sys.executable).parent / "daybreak"
 DEMO_SECONDS = 1500
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A running deployment and the environment in which `daybreak` finds it."""
-
-    home: Path
-    environment: dict[str, str] = field(repr=False)
-
-    @property
-    def settings(self) -> Settings:
-        """Read anew: passwords are in its file, not in this process's environment."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DAYBREAK_HOME", str(self.home))
-            return Settings()
-
-    def daybreak(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
-        """Run the command line as a user does."""
-        return subprocess.run(
-            [str(DAYBREAK), *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            cwd=PROJECT,
-            check=False,
-        )
-
-
-def fresh_home() -> Path:
-    """A folder that Postgres's own user can reach when the tests run as root."""
-    home = Path(tempfile.mkdtemp(prefix="daybreak-test-", dir="/var/tmp"))
-    home.chmod(0o755)
-    return home
-
-
-def environment_of(home: Path) -> dict[str, str]:
-    """The environment of a deployment in `home`, with the jars that `make` fetched."""
-    jars = os.environ.get("DAYBREAK_JARS", str(PROJECT / ".daybreak" / "jars"))
-    return {**os.environ, "DAYBREAK_HOME": str(home), "DAYBREAK_JARS": jars}
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The stack after a demo; what the demo printed is in `demo.txt` of its home."""
+    """The stack after a demo; what the demo printed is in `demo.txt` of its home.
+
+    While tests are written, `DAYBREAK_TEST_HOME` names the home of one that is up already.
+    """
+    if there := os.environ.get("DAYBREAK_TEST_HOME"):
+        yield Stack(Path(there), environment_of(Path(there)))
+        return
     home = fresh_home()
     running = Stack(home, environment_of(home))
     try:
@@ -81,3 +47,25 @@ def stack() -> Iterator[Stack]:
 def demo_output(stack: Stack) -> str:
     """What `daybreak demo` printed."""
     return (stack.home / "demo.txt").read_text()
+
+
+@pytest.fixture(scope="session")
+def base(stack: Stack) -> Iterator[Sandbox]:
+    plan = Plan.of("flight_delay", stack.settings)
+    with sandbox(Context(plan, Dates.one(NIGHT), Engine(stack.settings))) as box:
+        yield box
+
+
+@pytest.fixture
+def night(stack: Stack, base: Sandbox) -> Iterator[Night]:
+    """A fresh copy of the night."""
+    with base.copy() as copy:
+        yield Night(stack, copy)
+
+
+@pytest.fixture(scope="session")
+def clean(stack: Stack, base: Sandbox) -> Clean:
+    with base.copy() as copy:
+        clean = Night(stack, copy)
+        seconds = {step: clean.finish(step) for step in STEPS}
+        return Clean(clean.state(), seconds)

@@ -8,62 +8,91 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.errors import Refused
+from jobs.lake.deliveries import Delivered
+from jobs.usecase import Bound, Budget
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """One file's content in bronze, and how many of its rows are in quarantine.
+class Judged:
+    """One file's content and how many of its rows are in quarantine.
 
-    `arrived_at` is in microseconds since 1970; `rules` counts failures by rule and column.
+    `failures` counts them by rule and column; the column is empty for a rule about the whole row.
     """
 
-    batch_date: dt.date
-    file: str
-    arrived_at: int
-    rows: int
+    delivered: Delivered
     quarantined: int = 0
-    rules: tuple[tuple[str, int], ...] = ()
+    failures: tuple[tuple[str, str, int], ...] = ()
 
 
-def check_budget(use_case: str, source: str, budget: float, files: Iterable[Delivered]) -> None:
-    """Hold each batch date to the source's budget.
+def over_budget(
+    use_case: str, source: str, budget: Budget, files: Iterable[Judged]
+) -> dict[dt.date, Refused]:
+    """The batch dates that are over the source's budget, each with its refusal.
 
     Only the newest content of a file counts, so that a corrected delivery under the same name
     heals the date.
-
-    Raises:
-        Refused: on some date a larger share of rows than `budget` is in quarantine; the sentence
-            names the worst date and its most frequent rules.
     """
-    by_date: dict[dt.date, list[Delivered]] = {}
+    by_date: dict[dt.date, list[Judged]] = {}
     for each in _newest(files):
-        by_date.setdefault(each.batch_date, []).append(each)
-    over = {date: share for date, of in by_date.items() if (share := _share(of)) > budget}
-    if not over:
-        return
-    worst = max(over, key=lambda date: over[date])
-    of = by_date[worst]
-    rules: Counter[str] = Counter()
-    for each in of:
-        rules.update(dict(each.rules))
-    most = ", ".join(f"{rule} ({rows:,} rows)" for rule, rows in rules.most_common(3))
-    more = f" and {len(over) - 1} more dates are over it" if len(over) > 1 else ""
-    raise Refused(
-        f"Quarantine would take {sum(each.quarantined for each in of):,} of "
-        f"{sum(each.rows for each in of):,} rows ({over[worst]:.1%}) of {use_case}'s {source} of "
-        f"{worst}, more than its budget of {budget:.1%}{more}; most frequent: {most}.",
-        f"Look at them with `daybreak quarantine list {use_case} --date {worst}`, then have the "
+        by_date.setdefault(each.delivered.batch_date, []).append(each)
+    return {
+        date: _refusal(use_case, source, date, of, why)
+        for date, of in sorted(by_date.items())
+        if (why := _why_over(budget, of))
+    }
+
+
+def _why_over(budget: Budget, files: list[Judged]) -> str:
+    """Which bound is exceeded, as the end of a sentence; empty if none is."""
+    rows = sum(each.delivered.rows for each in files)
+    whole = Bound(share=budget.share, rows=budget.rows)
+    if most := _exceeded(whole, sum(each.quarantined for each in files), rows):
+        return f"more than its budget of {most}"
+    failed: Counter[str] = Counter()
+    for each in files:
+        for rule, _, count in each.failures:
+            failed[rule] += count
+    for rule, bound in budget.rules.items():
+        if most := _exceeded(bound, failed[rule], rows):
+            return f"and {failed[rule]:,} by rule {rule}, more than its budget of {most}"
+    return ""
+
+
+def _exceeded(bound: Bound, count: int, rows: int) -> str:
+    if bound.share is not None and count > bound.share * rows:
+        return f"{bound.share:.1%}"
+    if bound.rows is not None and count > bound.rows:
+        return f"{bound.rows:,} rows"
+    return ""
+
+
+def _refusal(use_case: str, source: str, date: dt.date, files: list[Judged], why: str) -> Refused:
+    rows = sum(each.delivered.rows for each in files)
+    quarantined = sum(each.quarantined for each in files)
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in files:
+        for rule, column, count in each.failures:
+            counts[rule, column] += count
+    most = ", ".join(
+        _said(rule, column, count, rows) for (rule, column), count in counts.most_common(3)
+    )
+    return Refused(
+        f"Quarantine would take {quarantined:,} of {rows:,} rows ({quarantined / rows:.1%}) of "
+        f"{use_case}'s {source} of {date}, {why}; most frequent: {most}.",
+        f"Look at them with `daybreak quarantine list {use_case} --day {date}`, then have the "
         "file delivered again under the same name, mend the rule, or raise the budget.",
     )
 
 
-def _newest(files: Iterable[Delivered]) -> list[Delivered]:
-    newest: dict[tuple[dt.date, str], Delivered] = {}
-    for each in sorted(files, key=lambda each: each.arrived_at):
-        newest[each.batch_date, each.file] = each
+def _said(rule: str, column: str, count: int, rows: int) -> str:
+    name = f"{rule} of {column}" if column else rule
+    # One wrong cell is a slip; most of a column is a decision of those who deliver it.
+    retyped = "; was it retyped?" if rule == "type" and count > rows / 2 else ""
+    return f"{name} ({count:,} rows{retyped})"
+
+
+def _newest(files: Iterable[Judged]) -> list[Judged]:
+    newest: dict[tuple[dt.date, str], Judged] = {}
+    for each in sorted(files, key=lambda each: each.delivered.arrived_at):
+        newest[each.delivered.batch_date, each.delivered.file] = each
     return list(newest.values())
-
-
-def _share(files: list[Delivered]) -> float:
-    rows = sum(each.rows for each in files)
-    return sum(each.quarantined for each in files) / rows if rows else 0.0

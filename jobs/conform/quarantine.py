@@ -34,21 +34,24 @@ class Quarantined:
     line: int
 
 
-def summary(
-    spark: SparkSession, tables: Tables, dates: Dates | None, rule: str | None
-) -> list[Quarantined]:
-    """Quarantined rows by source, batch date, rule, column and file, in this order.
+@dataclass(frozen=True)
+class Which:
+    """Which quarantined rows are asked for; None takes all.
 
-    Args:
-        dates: only these batch dates; None takes all.
-        rule: only this rule; None takes all.
+    Attributes:
+        days: the days of their files.
+        rule: the rule that they failed.
+        file: the name of their file below the landing root.
     """
-    parts = [_of_source(spark, tables, source) for source in tables.plan.usecase.sources]
-    found = reduce(lambda one, other: one.unionByName(other), parts)
-    if dates is not None:
-        found = found.where(F.col("_batch_date").between(F.lit(dates.first), F.lit(dates.last)))
-    if rule is not None:
-        found = found.where(F.col("rule") == F.lit(rule))
+
+    days: Dates | None = None
+    rule: str | None = None
+    file: str | None = None
+
+
+def summary(spark: SparkSession, tables: Tables, which: Which) -> list[Quarantined]:
+    """Quarantined rows by source, batch date, rule, column and file, in this order."""
+    found = _rows(spark, tables, which)
     by = ["source", "_batch_date", "rule", "column"]
     rows = (
         found.groupBy(*by, "_file")
@@ -59,6 +62,28 @@ def summary(
     return [
         Quarantined(row[0], row[1], row[2], row[3], row[5], row[6], row[4], row[7]) for row in rows
     ]
+
+
+def days(spark: SparkSession, tables: Tables, which: Which) -> dict[str, list[dt.date]]:
+    """The batch dates that have quarantined rows, by source, sorted; only sources that have any."""
+    found: dict[str, list[dt.date]] = {}
+    rows = _rows(spark, tables, which).select("source", "_batch_date").distinct().collect()
+    for source, day in sorted(tuple(row) for row in rows):
+        found.setdefault(source, []).append(day)
+    return found
+
+
+def _rows(spark: SparkSession, tables: Tables, which: Which) -> DataFrame:
+    parts = [_of_source(spark, tables, source) for source in tables.plan.usecase.sources]
+    found = reduce(lambda one, other: one.unionByName(other), parts)
+    if which.days is not None:
+        ends = F.lit(which.days.first), F.lit(which.days.last)
+        found = found.where(F.col("_batch_date").between(*ends))
+    if which.rule is not None:
+        found = found.where(F.col("rule") == F.lit(which.rule))
+    if which.file is not None:
+        found = found.where(F.col("_file") == F.lit(which.file))
+    return found
 
 
 def _of_source(spark: SparkSession, tables: Tables, source: str) -> DataFrame:

@@ -1,10 +1,12 @@
 """The rules a bronze row must pass, as Spark columns made from a source's declaration.
 
-They read a frame in which every declared column is typed and its text is in `_text_COLUMN`.
+They read a frame in which every declared column is typed and its text is in `_text_COLUMN`, and
+in which `_found_COLUMN` is true where a column with a reference has a value that is known there.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -14,6 +16,8 @@ from pyspark.sql import functions as f
 
 from jobs.lake.tables import TYPES
 from jobs.usecase import Column, Source
+
+FOUND = "_found_"
 
 # ISO 8601 with a zone: a time without one would mean another moment in another session.
 MOMENT = r"\A\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})\z"
@@ -69,7 +73,7 @@ def _of_column(name: str, column: Column) -> list[Check]:
     value, text = f.col(name), _text(name)
     ways: list[tuple[str, Expression]] = []
     if column.required:
-        ways.append(("required", text.isNull()))
+        ways.append(("required", text.isNull() & _there(column)))
     if column.type != "string":
         ways.append(("type", text.isNotNull() & _mistyped(value, text, column)))
     # A number that is not finite is of the wrong type, and that is enough to say of it.
@@ -81,7 +85,17 @@ def _of_column(name: str, column: Column) -> list[Check]:
         ways.append(("set", ~text.isin(*column.values)))
     if column.pattern is not None:
         ways.append(("pattern", ~text.rlike(rf"\A(?:{column.pattern})\z")))
+    if column.references is not None:
+        ways.append(("reference", value.isNotNull() & f.col(FOUND + name).isNull()))
     return [Check(rule, name, condition, text) for rule, condition in ways]
+
+
+def _there(column: Column) -> Expression:
+    """Whether the files of a row's day have the column at all."""
+    if not (column.since or column.until):
+        return f.lit(True)
+    first, last = column.since or dt.date.min, column.until or dt.date.max
+    return f.col("_batch_date").between(f.lit(first), f.lit(last))
 
 
 def _mistyped(value: Expression, text: Expression, column: Column) -> Expression:

@@ -1,24 +1,26 @@
 """Stage silver and quarantine for what has changed in bronze.
 
-Beside the staged rows lies what they were made of: a digest of each batch date's files and of
-the source's declaration. A date is up to date if a committed batch was made of its present
-digest; the commit's own mark decides, so a kill between any two writes only means work again.
+With the staged rows goes what they are made of: the contents of a batch date's files and the
+source's declaration. A date is up to date if it was committed with its present inputs, so a kill
+between any two writes only means work again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
-from jobs.conform.budget import Delivered, check_budget
+from jobs.conform.budget import Judged, over_budget
 from jobs.conform.conform import Conformed, conform, repeated
 from jobs.errors import Refused
-from jobs.lake import files
+from jobs.lake.deliveries import Delivered, replaced
+from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
 from jobs.lake.staging import Staged
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
@@ -26,9 +28,6 @@ from jobs.usecase import Source
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, GroupedData, SparkSession
-
-MADE_OF = "made_of.json"
-WHOLE = "whole"  # a snapshot's silver is made of all its files, whatever their dates
 
 
 @dataclass(frozen=True)
@@ -40,141 +39,209 @@ class Conforming:
         dates: how many batch dates were staged.
         rows: rows of silver staged, all versions.
         quarantined: bronze rows that went to quarantine instead.
+        held_back: batch dates over the budget, whose silver stays as it was. Their quarantine is
+            committed already, for people to look at.
     """
 
     source: str
-    dates: int
-    rows: int
-    quarantined: int
+    dates: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    held_back: Mapping[dt.date, Refused] = field(default_factory=dict)
+
+
+def in_order(sources: Mapping[str, Source]) -> list[list[str]]:
+    """The sources in two groups: those that others refer to, which go first, and the others."""
+    referred = {
+        column.references.partition(".")[0]
+        for source in sources.values()
+        for column in source.columns.values()
+        if column.references
+    }
+    groups = [[name for name in sources if (name in referred) is first] for first in (True, False)]
+    return [group for group in groups if group]
 
 
 def stage(
-    spark: SparkSession, tables: Tables, source: str, dates: Dates | None, batch: str
+    spark: SparkSession,
+    tables: Tables,
+    source: str,
+    delivered: Mapping[str, Sequence[Delivered]],
+    dates: Dates | None,
+    batch: str,
 ) -> Conforming:
     """Stage silver and quarantine of the batch dates whose bronze has changed.
 
     Nothing is staged if nothing has changed.
 
     Args:
+        delivered: what was taken into bronze, by source.
         dates: file dates of a daily source; None takes a whole snapshot.
         batch: names the run, and the staging place.
-
-    Raises:
-        Refused: a batch date is over the source's budget. Its quarantine is committed all the
-            same, for people to look at; its silver is not.
     """
-    spec = tables.plan.usecase.sources[source]
-    silver = tables.staged(tables.silver(source), batch)
-    quarantine = tables.staged(tables.quarantine(source), batch)
-    delivered = _delivered(spark, tables, source, dates)
-    stale = _stale(tables, source, delivered)
+    work = _Work(spark, tables, source, batch)
+    stale = work.stale(delivered, dates)
     if not stale:
-        _forget_unfinished(silver, quarantine)
-        return Conforming(source, 0, 0, 0)
-    changed = [each for each in delivered if _part(spec, each) in stale]
-    of_dates = sorted({each.batch_date for each in changed})
-    where = tables.silver(source).of_dates(of_dates) if spec.arrives.as_ == "daily" else None
-    conformed = _conformed(tables.bronze(source).read(spark), tables, source, of_dates)
-    quarantine.discard()
-    silver.discard()
-    files.write_json(f"{silver.path}/{MADE_OF}", stale)
-    silver.write(conformed.silver, where)
-    rows = silver.read(spark).count()
-    # Most nights nothing fails, and then there is no need to look for it.
-    clean = rows == sum(each.rows for each in changed)
-    quarantine.write(conformed.quarantine.limit(0) if clean else conformed.quarantine, where)
-    judged = changed if clean else _judged(quarantine.read(spark), changed)
-    try:
-        check_budget(tables.plan.name, source, spec.budget, judged)
-    except Refused:
-        # Silver stays as it was, and no gate may find it staged; but people must be able to see
-        # what is wrong.
-        quarantine.commit(spark)
-        silver.discard()
-        raise
-    return Conforming(source, len(of_dates), rows, sum(each.quarantined for each in judged))
+        for staged in (work.silver, work.quarantine):
+            if not staged.is_committed():
+                staged.discard()
+        return Conforming(source)
+    changed = [each for each in delivered[source] if work.part(each) in stale]
+    return work.stage(stale, changed)
 
 
-def stale_dates(
-    spark: SparkSession, tables: Tables, source: str, dates: Dates | None
-) -> list[dt.date]:
-    """The batch dates whose silver was not made of all that bronze holds now, sorted."""
-    spec = tables.plan.usecase.sources[source]
-    delivered = _delivered(spark, tables, source, dates)
-    stale = _stale(tables, source, delivered)
-    return sorted({each.batch_date for each in delivered if _part(spec, each) in stale})
+@dataclass(frozen=True)
+class _Work:
+    """The staging of one source for one batch."""
+
+    spark: SparkSession
+    tables: Tables
+    source: str
+    batch: str
+
+    @property
+    def spec(self) -> Source:
+        return self.tables.plan.usecase.sources[self.source]
+
+    @property
+    def is_daily(self) -> bool:
+        return self.spec.arrives.as_ == "daily"
+
+    @property
+    def silver(self) -> Staged:
+        return self.tables.staged(self.tables.silver(self.source), self.batch)
+
+    @property
+    def quarantine(self) -> Staged:
+        return self.tables.staged(self.tables.quarantine(self.source), self.batch)
+
+    def part(self, each: Delivered) -> str:
+        return str(each.batch_date) if self.is_daily else WHOLE
+
+    def stale(
+        self, delivered: Mapping[str, Sequence[Delivered]], dates: Dates | None
+    ) -> dict[str, Inputs]:
+        """The parts whose silver was not made of what bronze holds now, and their inputs."""
+        parts: dict[str, list[Delivered]] = {}
+        wanted = set(dates or ())
+        for each in delivered[self.source]:
+            if dates is None or each.batch_date in wanted:
+                parts.setdefault(self.part(each), []).append(each)
+        declared = self._declared(delivered)
+        inputs = {part: _inputs(declared, of) for part, of in parts.items()}
+        return Made(self.tables.silver(self.source)).stale(inputs)
+
+    def _declared(self, delivered: Mapping[str, Sequence[Delivered]]) -> str:
+        """A digest of what the rows depend on beside their files: rules, and values referred to."""
+        written = [self.spec.model_dump_json(exclude={"landing", "budget"})]
+        for reference in self._references().values():
+            to = reference.partition(".")[0]
+            written += [to, *sorted(f"{d.file} {d.arrived_at}" for d in delivered[to])]
+        return hashlib.sha256("\n".join(written).encode()).hexdigest()[:16]
+
+    def _references(self) -> dict[str, str]:
+        found = {name: column.references for name, column in self.spec.columns.items()}
+        return {name: reference for name, reference in found.items() if reference}
+
+    def stage(self, stale: Mapping[str, Inputs], changed: list[Delivered]) -> Conforming:
+        dates = sorted({each.batch_date for each in changed})
+        where = self.tables.silver(self.source).of_dates(dates) if self.is_daily else None
+        conformed = self._conformed(dates, changed)
+        self.silver.write(conformed.silver, where, stale)
+        rows = self.silver.read(self.spark).count()
+        # Most nights nothing fails, and then there is no need to look for it.
+        clean = rows == sum(each.rows for each in changed)
+        failed = conformed.quarantine.limit(0) if clean else conformed.quarantine
+        self.quarantine.write(failed, where, stale)
+        if clean:
+            return Conforming(self.source, len(dates), rows)
+        judged = _judged(self.quarantine.read(self.spark), changed)
+        name, budget = self.tables.plan.name, self.spec.budget
+        held_back = over_budget(name, self.source, budget, judged)
+        if held_back:
+            self._hold_back(stale, changed, set(held_back))
+            rows = self.silver.read(self.spark).count() if self.silver.is_there() else 0
+        if self.silver.is_there():
+            self.silver.note(UNSOUND, self._unsound(judged))
+        staged = len(dates) - len(held_back)
+        quarantined = sum(each.quarantined for each in judged)
+        return Conforming(self.source, staged, rows, quarantined, held_back)
+
+    def _hold_back(
+        self, stale: Mapping[str, Inputs], changed: list[Delivered], over: set[dt.date]
+    ) -> None:
+        """Show the quarantine of dates over their budget, and leave their silver as it is."""
+        table = self.tables.quarantine(self.source)
+        good = [each for each in changed if each.batch_date not in over]
+        everything = self.quarantine.read(self.spark)
+        if self.is_daily:
+            shown = table.of_dates(sorted(over))
+            table.replace(everything.where(shown), shown)
+        elif not good:
+            table.replace(everything, None)
+        if not good:
+            self.silver.discard()
+            self.quarantine.discard()
+            return
+        dates = sorted({each.batch_date for each in good})
+        if self.is_daily:
+            parts = {str(date): stale[str(date)] for date in dates}
+            for staged in (self.silver, self.quarantine):
+                staged.narrow(staged.table.of_dates(dates), parts)
+            return
+        # A snapshot is made of its sound files. What it is said to be made of is not all that is
+        # there, so the next night looks at it again.
+        made = {WHOLE: _inputs(stale[WHOLE]["declared"], good)}
+        self.silver.write(self._conformed(dates, good).silver, None, made)
+
+    def _unsound(self, judged: list[Judged]) -> dict[str, list[list[object]]]:
+        """By part, the contents that were over the budget until their file came again."""
+        old = {each for each, _ in replaced(one.delivered for one in judged)}
+        found: dict[str, list[list[object]]] = {}
+        for each in judged:
+            budget, was = self.spec.budget, each.delivered
+            if was in old and over_budget(self.tables.plan.name, self.source, budget, [each]):
+                found.setdefault(self.part(was), []).append([was.file, was.arrived_at])
+        return found
+
+    def _conformed(self, dates: list[dt.date], contents: list[Delivered]) -> Conformed:
+        """Conform, and pay for telling versions apart only where a key comes twice."""
+        bronze = self.tables.bronze(self.source)
+        rows = bronze.read(self.spark).where(bronze.of_dates(dates))
+        corrected = replaced(contents) if self.is_daily else []
+        twice = {row[0] for row in repeated(rows, self.spec).collect()}
+        twice |= {old.batch_date for old, _ in corrected}
+        known = {name: self._values(to) for name, to in self._references().items()}
+
+        def conformed(rows: DataFrame, *, once: bool) -> Conformed:
+            return conform(rows, self.spec, once=once, known=known, replaced=corrected)
+
+        if not self.is_daily:
+            return conformed(rows, once=not twice)
+        return _both(rows, bronze.of_dates, dates, twice, conformed)
+
+    def _values(self, reference: str) -> DataFrame:
+        """The newest values of a snapshot's column: staged ones if this run has staged any."""
+        source, _, column = reference.partition(".")
+        table = self.tables.silver(source)
+        staged = self.tables.staged(table, self.batch)
+        waiting = staged.is_there() and not staged.is_committed()
+        rows = staged.read(self.spark) if waiting else table.read(self.spark)
+        return rows.where("_superseded_at is null").select(column)
 
 
-def _delivered(
-    spark: SparkSession, tables: Tables, source: str, dates: Dates | None
-) -> list[Delivered]:
-    bronze = tables.bronze(source)
-    if not bronze.exists():
-        return []
-    rows = bronze.read(spark)
-    if dates is not None:
-        rows = rows.where(bronze.of_dates(dates))
-    found = _by_file(rows).count().collect()
-    return [Delivered(*row) for row in found]
-
-
-def _by_file(rows: DataFrame, *by: str) -> GroupedData:
-    # A moment as a number: the process's own time zone has an hour that is ambiguous.
-    numbered = rows.withColumn("arrived", f.unix_micros("_arrived_at"))
-    return numbered.groupBy("_batch_date", "_file", "arrived", *by)
-
-
-def _part(spec: Source, each: Delivered) -> str:
-    return str(each.batch_date) if spec.arrives.as_ == "daily" else WHOLE
-
-
-def _stale(tables: Tables, source: str, delivered: list[Delivered]) -> dict[str, str]:
-    """The digest of each part of a source that no committed batch was made of."""
-    spec = tables.plan.usecase.sources[source]
-    parts: dict[str, list[Delivered]] = {}
-    for each in delivered:
-        parts.setdefault(_part(spec, each), []).append(each)
-    digests = {part: _digest(spec, of) for part, of in parts.items()}
-    made = _made_of(tables, source)
-    return {part: digest for part, digest in digests.items() if (part, digest) not in made}
-
-
-def _digest(spec: Source, delivered: Iterable[Delivered]) -> str:
-    # The arrival stands for the content: bronze has one content per name and arrival.
-    contents = sorted(f"{d.file} {d.arrived_at} {d.rows}" for d in delivered)
-    whole = "\n".join([spec.model_dump_json(exclude={"landing", "budget"}), *contents])
-    return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def _made_of(tables: Tables, source: str) -> set[tuple[str, str]]:
-    table = tables.silver(source)
-    if not table.exists():
-        return set()
-    anywhere = tables.staged(table, "_")
-    made: set[tuple[str, str]] = set()
-    for folder in files.list_folder(anywhere.path.rsplit("/", 1)[0]):
-        if replace(anywhere, batch=folder.rsplit("/", 1)[1]).is_committed():
-            made |= set((files.read_json(f"{folder}/{MADE_OF}") or {}).items())
-    return made
-
-
-def _forget_unfinished(silver: Staged, quarantine: Staged) -> None:
-    for staged in (silver, quarantine):
-        if not staged.is_committed():
-            staged.discard()
-
-
-def _conformed(bronze: DataFrame, tables: Tables, source: str, dates: list[dt.date]) -> Conformed:
-    """Conform, and pay for telling versions apart only where a key comes twice."""
-    spec, table = tables.plan.usecase.sources[source], tables.bronze(source)
-    rows = bronze.where(table.of_dates(dates))
-    twice = sorted(row[0] for row in repeated(rows, spec).collect())
-    if spec.arrives.as_ != "daily":
-        return conform(rows, spec, unique=not twice)
-    once = [date for date in dates if date not in set(twice)]
+def _both(
+    rows: DataFrame,
+    of_dates: Callable[[Iterable[dt.date]], str],
+    dates: list[dt.date],
+    twice: set[dt.date],
+    conformed: Callable[..., Conformed],
+) -> Conformed:
+    """The dates with a key that comes twice, and those without, each in their own way."""
+    once = [date for date in dates if date not in twice]
     parts = [
-        conform(bronze.where(table.of_dates(of)), spec, unique=unique)
-        for of, unique in ((once, True), (twice, False))
+        conformed(rows.where(of_dates(of)), once=single)
+        for of, single in ((once, True), (sorted(twice), False))
         if of
     ]
     first, rest = parts[0], parts[1:]
@@ -185,20 +252,29 @@ def _conformed(bronze: DataFrame, tables: Tables, source: str, dates: list[dt.da
     return first
 
 
-def _judged(quarantine: DataFrame, delivered: list[Delivered]) -> list[Delivered]:
+def _inputs(declared: str, delivered: Iterable[Delivered]) -> Inputs:
+    # The arrival stands for the content: bronze has one content per name and arrival.
+    files = sorted([each.file, each.arrived_at] for each in delivered)
+    return {"declared": declared, "files": files}
+
+
+def _by_file(rows: DataFrame, *by: str) -> GroupedData:
+    # A moment as a number: the process's own time zone has an hour that is ambiguous.
+    numbered = rows.withColumn("arrived", f.unix_micros("_arrived_at"))
+    return numbered.groupBy("_batch_date", "_file", "arrived", *by)
+
+
+def _judged(quarantine: DataFrame, delivered: list[Delivered]) -> list[Judged]:
     """The delivered files with their counts of quarantined rows."""
     rows = _by_file(quarantine).agg(f.countDistinct("_row")).collect()
-    rules = _by_file(quarantine, "rule", "column").count().collect()
-    counts = {(row[0], row[1], row[2]): row[3] for row in rows}
-    named: dict[tuple[dt.date, str, int], list[tuple[str, int]]] = {}
-    for row in rules:
-        rule = f"{row[3]} of {row[4]}" if row[4] else row[3]
-        named.setdefault((row[0], row[1], row[2]), []).append((rule, row[5]))
-    return [
-        replace(
-            each,
-            quarantined=counts.get((each.batch_date, each.file, each.arrived_at), 0),
-            rules=tuple(named.get((each.batch_date, each.file, each.arrived_at), ())),
-        )
-        for each in delivered
-    ]
+    failures = _by_file(quarantine, "rule", "column").count().collect()
+    counts = {tuple(row[:3]): row[3] for row in rows}
+    named: dict[tuple[object, ...], Counter[tuple[str, str]]] = {}
+    for row in failures:
+        named.setdefault(tuple(row[:3]), Counter())[row[3], row[4] or ""] += row[5]
+    found = []
+    for each in delivered:
+        place = (each.batch_date, each.file, each.arrived_at)
+        failed = [(rule, column, n) for (rule, column), n in named.get(place, {}).items()]
+        found.append(Judged(each, counts.get(place, 0), tuple(failed)))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def build(plan: Plan, silver: Mapping[str, DataFrame], dates: Dates) -> DataFrame:
+def build(
+    plan: Plan,
+    silver: Mapping[str, DataFrame],
+    dates: Dates,
+    late: Mapping[dt.date, dt.datetime] | None = None,
+) -> DataFrame:
     """One row per entity scheduled for each date, from what was known at the date's cutoff.
 
     Args:
         silver: every source's silver table, all versions.
+        late: the cutoffs of the dates whose night waited for its files.
 
     Returns:
         The columns of `gold.features`: key, `prediction_date`, numeric features as double,
@@ -32,7 +39,7 @@ def build(plan: Plan, silver: Mapping[str, DataFrame], dates: Dates) -> DataFram
         Refused: there is no such feature module, or it does not give a declared column.
     """
     pruned = {name: _history(plan, name, rows, dates) for name, rows in silver.items()}
-    made = _module(plan)(FeatureInputs(plan.usecase, dates, pruned))
+    made = _module(plan)(FeatureInputs(plan.usecase, dates, pruned, late or {}))
     _require(plan, made.columns)
     spec = plan.usecase.features
     key = plan.usecase.entity.key
@@ -42,7 +49,7 @@ def build(plan: Plan, silver: Mapping[str, DataFrame], dates: Dates) -> DataFram
         DATE,
         *[f.col(name).cast("double").alias(name) for name in spec.numeric if name not in key],
         *[f.col(name).cast("string").alias(name) for name in spec.categorical if name not in key],
-        cutoff_of(f.col(DATE), plan.usecase).alias("_cutoff_at"),
+        cutoff_of(f.col(DATE), plan.usecase, late or {}).alias("_cutoff_at"),
     )
 
 

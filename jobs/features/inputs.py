@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
@@ -28,18 +29,20 @@ class FeatureInputs:
         dates: the prediction dates to build.
         silver: every source's rows with all versions; of daily sources only the days from
             `features.history` before the first date up to the last date.
+        late: the cutoffs of the dates whose night waited for its files.
     """
 
     usecase: UseCase
     dates: Dates
     silver: Mapping[str, DataFrame]
+    late: Mapping[dt.date, dt.datetime] = field(default_factory=dict)
 
     def entities(self) -> DataFrame:
         """The entities of each prediction date as known at its cutoff, with `prediction_date`."""
         entity = self.usecase.entity
         dated = self.silver[entity.source].withColumn(DATE, f.col(entity.date))
         wanted = dated.where(f.col(DATE).between(f.lit(self.dates.first), f.lit(self.dates.last)))
-        return seen_on(wanted, self.usecase, DATE)
+        return seen_on(wanted, self.usecase, self.late, DATE)
 
     def facts(self, source: str) -> DataFrame:
         """A daily source's versions with `_day` and the dates that see them."""
@@ -50,7 +53,9 @@ class FeatureInputs:
             )
         # A row's date is its file's, or conform would not have let it through; and only the
         # days that are needed are read if Spark knows that this is what the files lie by.
-        return seen(self.silver[source], self.usecase).withColumn("_day", f.col("_batch_date"))
+        return seen(self.silver[source], self.usecase, self.late).withColumn(
+            "_day", f.col("_batch_date")
+        )
 
     def looked_up(self, rows: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
         """`rows` with columns of a snapshot as each row's `prediction_date` sees it, or null.
@@ -60,7 +65,7 @@ class FeatureInputs:
             wanted: columns of the snapshot to add.
         """
         (key,) = self.usecase.sources[source].key
-        versions = seen(self.silver[source], self.usecase)
+        versions = seen(self.silver[source], self.usecase, self.late)
         there = versions.select(f.col(key).alias("_on"), *wanted, FIRST, LAST)
         same = (f.col(on) == f.col("_on")) & f.col(DATE).between(f.col(FIRST), f.col(LAST))
         return rows.join(f.broadcast(there), on=same, how="left").drop("_on", FIRST, LAST)
@@ -71,7 +76,7 @@ class FeatureInputs:
         A fact whose key the snapshot does not have is left out.
         """
         (key,) = self.usecase.sources[source].key
-        there = seen(self.silver[source], self.usecase).select(
+        there = seen(self.silver[source], self.usecase, self.late).select(
             f.col(key).alias("_on"), *wanted, f.col(FIRST).alias("_from"), f.col(LAST).alias("_to")
         )
         meet = (f.col(FIRST) <= f.col("_to")) & (f.col("_from") <= f.col(LAST))

@@ -140,3 +140,8 @@ def moment(micros: int) -> dt.datetime:
     ambiguous; microseconds are not.
     """
     return EPOCH + dt.timedelta(microseconds=micros)
+
+
+def micros(moment: dt.datetime) -> int:
+    """Microseconds since 1970 of an aware moment."""
+    return (moment - EPOCH) // dt.timedelta(microseconds=1)

@@ -28,7 +28,8 @@ from jobs.errors import Refused, Unavailable
 from jobs.ingest.landing import LandedFile
 from jobs.ingest.records import batches
 from jobs.ingest.store import Store
-from jobs.ingest.text import Limits, Text, Unreadable
+from jobs.ingest.text import Limits, Unreadable
+from jobs.lake.tombstones import Tombstones
 from jobs.usecase import Source
 
 if TYPE_CHECKING:
@@ -93,10 +94,15 @@ def read(
     accepted: list[Inspected],
     schema: StructType,
     limits: Limits,
+    erased: Tombstones,
 ) -> DataFrame:
-    """The bronze rows of accepted files; the job fails if a file is not what was inspected."""
+    """The bronze rows of accepted files but for those of erased entities.
+
+    The job fails if a file is not what was inspected.
+    """
     listed = _listed(spark, [(each.file, each.sha256) for each in accepted])
-    return listed.mapInArrow(_Read(store, spec, limits, tuple(schema.names)), schema)
+    reads = _Read(store, spec, limits, tuple(schema.names), erased.of(spec.columns))
+    return listed.mapInArrow(reads, schema)
 
 
 def _listed(spark: SparkSession, files: list[tuple[LandedFile, str]]) -> DataFrame:
@@ -121,9 +127,11 @@ class _Hashed(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         at = self._raw.tell()
         found = self._raw.read(size)
-        # The first bytes are looked at twice, to tell gzip.
-        self._hash.update(found[max(0, self._hashed - at) :])
-        self._hashed = max(self._hashed, at + len(found))
+        # The first bytes are looked at twice, to tell gzip; Parquet begins at the end, and what
+        # lies before that is hashed later.
+        if at <= self._hashed:
+            self._hash.update(found[self._hashed - at :])
+            self._hashed = max(self._hashed, at + len(found))
         return found
 
     def seek(self, at: int, whence: int = io.SEEK_SET) -> int:
@@ -165,8 +173,8 @@ class _Inspect:
             with self.store.open(file["name"]) as raw:
                 hashed, rows, reason = _Hashed(raw), 0, ""
                 try:
-                    text = _text(hashed, file, self.spec, self.limits)
-                    rows = sum(batch.num_rows for batch in batches(text, self.spec))
+                    found = _records(hashed, file, self.spec, self.limits)
+                    rows = sum(batch.num_rows for batch in found)
                 except Unreadable as error:
                     rows, reason = 0, str(error)
                 return hashed.hexdigest(), rows, reason
@@ -180,16 +188,24 @@ class _Read:
     spec: Source
     limits: Limits
     columns: tuple[str, ...]
+    erased: Tombstones
 
     def __call__(self, listed: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for file in _each(listed):
             with self.store.open(file["name"]) as raw:
                 hashed = _Hashed(raw)
-                text = _text(hashed, file, self.spec, self.limits)
-                for batch in batches(text, self.spec):
-                    yield self._bronze(batch, file)
+                for batch in _records(hashed, file, self.spec, self.limits):
+                    yield self._bronze(self._left(batch), file)
                 if hashed.hexdigest() != file["sha256"]:
                     raise Unreadable(f"{file['name']} changed while it was being read")
+
+    def _left(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """What is not of an erased entity. Most use cases never erased anybody."""
+        if not self.erased.erased:
+            return batch
+        columns = self.spec.columns
+        kept = [not self.erased.has(row, columns) for row in batch.to_pylist()]
+        return batch.filter(pa.array(kept))
 
     def _bronze(self, batch: pa.RecordBatch, file: dict[str, Any]) -> pa.RecordBatch:
         origin = {
@@ -206,9 +222,11 @@ class _Read:
         )
 
 
-def _text(hashed: _Hashed, file: dict[str, Any], spec: Source, limits: Limits) -> Text:
+def _records(
+    hashed: _Hashed, file: dict[str, Any], spec: Source, limits: Limits
+) -> Iterator[pa.RecordBatch]:
     raw = cast(BinaryIO, hashed)
-    return Text(raw, file["name"], file["size"], spec.format.encoding, limits)
+    return batches(raw, file["name"], file["size"], spec, file["batch_date"], limits)
 
 
 def _each(listed: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:

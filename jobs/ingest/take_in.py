@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as f
-
 from jobs.ingest import ledger, reader
 from jobs.ingest.landing import LandedFile, landed, landing_store
-from jobs.ingest.ledger import Entry, Seen
+from jobs.ingest.ledger import Entry, Seen, micros
 from jobs.ingest.text import Limits
 from jobs.lake.parallel import side_by_side
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
+from jobs.lake.tombstones import Tombstones
 from jobs.plan import Dates
 
 if TYPE_CHECKING:
@@ -54,9 +53,11 @@ def take_in(
     sources: Mapping[str, Dates | None],
     limits: Limits | None = None,
 ) -> list[Taken]:
-    """Append the rows of the files that have landed and were not taken in before.
+    """Take the rows of the files that have landed and were not taken in before.
 
     Bronze gets all rows of a source in one commit, then the ledger the entries of all in another.
+    The first commit puts the rows in the place of the same contents' rows: a run after one that
+    was killed between the two, or beside one whose Spark job has outlived it, doubles nothing.
     A file refused does not stop the others, and is looked at again the next time. A file whose
     content changed under its name is taken in again, as a correction that arrived when it was
     written.
@@ -102,8 +103,10 @@ def _into_bronze(
     inspected.sort(key=lambda each: (each.file.arrived_at, each.file.name))
     entries = ledger.judge(seen, inspected, by_day=dates is not None)
     taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
-    if lacking := _not_in_bronze(spark, bronze, taken):
-        bronze.append(reader.read(spark, store, spec, lacking, bronze.schema, bound))
+    if taken:
+        erased = Tombstones.read(tables.root)
+        rows = reader.read(spark, store, spec, taken, bronze.schema, bound, erased)
+        bronze.replace(rows, _contents(bronze, taken))
     return entries, there
 
 
@@ -127,20 +130,17 @@ def _taken(source: str, entries: list[Entry], lacking: tuple[dt.date, ...]) -> T
     )
 
 
-def _not_in_bronze(
-    spark: SparkSession, bronze: Table, taken: list[reader.Inspected]
-) -> list[reader.Inspected]:
-    """The files whose rows a killed run has not left in bronze already."""
-    if not taken or not bronze.exists():
-        return taken
-    there = bronze.read(spark).where(
-        bronze.of_dates(sorted({each.file.batch_date for each in taken}))
-    )
-    contents = there.select("_file", "_sha256", f.unix_micros("_arrived_at")).distinct()
-    names = {(row[0], row[1], ledger.moment(row[2])) for row in contents.collect()}
-    return [
-        each for each in taken if (each.file.name, each.sha256, each.file.arrived_at) not in names
-    ]
+def _contents(bronze: Table, taken: list[reader.Inspected]) -> str:
+    """The predicate that names exactly the rows of some contents.
+
+    File names are not in it: they are not ours to quote, and day, hash and arrival say as much.
+    """
+    named = {
+        f"{each.file.batch_date}/{each.sha256}/{micros(each.file.arrived_at)}" for each in taken
+    }
+    content = "concat_ws('/', _batch_date, _sha256, unix_micros(_arrived_at))"
+    dates = bronze.of_dates(sorted({each.file.batch_date for each in taken}))
+    return f"{dates} and {content} in ({', '.join(repr(name) for name in sorted(named))})"
 
 
 def _sentences(entries: list[Entry], outcome: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 GZIP = b"\x1f\x8b"
+KEPT = 1000  # characters of a malformed record that are worth keeping
 
 
 class Unreadable(Exception):
@@ -79,6 +80,21 @@ class Text(io.RawIOBase):
         given, self._pending = self._pending[:wanted], self._pending[wanted:]
         return given
 
+    def first_line(self) -> bytes:
+        """The first line that is not blank, as UTF-8, without taking it."""
+        found = b""
+        while len(found) <= self.limits.record and b"\n" not in found.lstrip():
+            chunk = self.read()
+            found += chunk
+            if not chunk:
+                break
+        self._pending = found + self._pending
+        return found.lstrip().partition(b"\n")[0]
+
+    def cut_off(self) -> str:
+        """Why a file whose last line has no end is refused."""
+        return f"was cut off after {self.size:,} bytes: its last line {self.lines + 1:,} has no end"
+
     def _unpack(self, size: int) -> bytes:
         try:
             found = self._inner.read(size)
@@ -114,3 +130,8 @@ class Text(io.RawIOBase):
         self.quotes += text.count('"')
         self.ends_with_newline = text[-1] in "\r\n"
         return text.encode()
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that may be long."""
+    return text if len(text) <= KEPT else f"{text[:KEPT]}… ({len(text):,} characters)"

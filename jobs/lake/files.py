@@ -40,10 +40,15 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 def write_json(path: str, value: dict[str, Any]) -> None:
     """Write a JSON object so that a reader sees the old file or the whole new one."""
+    write_text(path, json.dumps(value, sort_keys=True, default=str))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file so that a reader sees the old one or the whole new one."""
     system, inner = _resolve(path)
     system.create_dir(inner.rsplit("/", 1)[0], recursive=True)
     with system.open_output_stream(inner + ".new") as stream:
-        stream.write(json.dumps(value, sort_keys=True, default=str).encode())
+        stream.write(text.encode())
     system.move(inner + ".new", inner)
 
 
@@ -59,3 +64,10 @@ def list_folder(path: str) -> list[str]:
     system, inner = _resolve(path)
     found = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
     return sorted(str(info.path) for info in found)
+
+
+def size(path: str) -> int:
+    """The bytes of all files below a folder; 0 if it is not there."""
+    system, inner = _resolve(path)
+    found = system.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
+    return sum(info.size or 0 for info in found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pyarrow import fs
-
+from jobs.lake import files
+from jobs.lake.made import now
+from jobs.lake.parallel import side_by_side
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 
@@ -14,19 +16,34 @@ if TYPE_CHECKING:
 
 # A reader of an older version, such as a training that was started before, may need its files.
 KEEP_HOURS = 30 * 24
+MICROSECONDS_AN_HOUR = 3_600_000_000
 
 
-def compact(spark: SparkSession, tables: Tables) -> tuple[int, int]:
-    """Compact and vacuum every table of a use case; gives bytes on disk before and after."""
-    before = _bytes(tables.root)
-    for table in _all(tables):
+def compact(
+    spark: SparkSession, tables: Tables, keep_hours: Mapping[str, int]
+) -> Mapping[str, tuple[int, int]]:
+    """Compact and vacuum every table of a use case; gives bytes on disk before and after by layer.
+
+    Args:
+        keep_hours: by table name, for how many hours the files of older versions stay, where that
+            is longer than usual.
+    """
+    before = _bytes(tables)
+
+    def upkeep(table: Table) -> None:
         if table.exists():
+            hours = max(KEEP_HOURS, keep_hours.get(table.name, 0))
             spark.sql(f"OPTIMIZE delta.`{table.path}`")
-            spark.sql(f"VACUUM delta.`{table.path}` RETAIN {KEEP_HOURS} HOURS")
-    return before, _bytes(tables.root)
+            spark.sql(f"VACUUM delta.`{table.path}` RETAIN {hours} HOURS")
+            _forget_staged(tables, table)
+
+    side_by_side(everything(tables), upkeep)
+    after = _bytes(tables)
+    return {layer: (size, after.get(layer, 0)) for layer, size in before.items()}
 
 
-def _all(tables: Tables) -> list[Table]:
+def everything(tables: Tables) -> list[Table]:
+    """Every table of a use case."""
     sources = list(tables.plan.usecase.sources)
     return [
         *(tables.bronze(source) for source in sources),
@@ -39,10 +56,15 @@ def _all(tables: Tables) -> list[Table]:
     ]
 
 
-def _bytes(root: str) -> int:
-    if "://" in root:
-        system, path = fs.FileSystem.from_uri(root)
-    else:
-        system, path = fs.LocalFileSystem(), root
-    found = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    return sum(info.size or 0 for info in found)
+def _forget_staged(tables: Tables, table: Table) -> None:
+    """What was staged so long ago that nobody inspects it any more, or was committed then."""
+    folder = tables.staged(table, "any").path.rsplit("/", 1)[0]
+    for path in files.list_folder(folder):
+        staged = tables.staged(table, path.rsplit("/", 1)[1])
+        if now() - staged.staged_at() > KEEP_HOURS * MICROSECONDS_AN_HOUR:
+            staged.discard()
+
+
+def _bytes(tables: Tables) -> dict[str, int]:
+    layers = ("bronze", "silver", "quarantine", "gold", "_staging")
+    return {layer: files.size(f"{tables.root}/{layer}") for layer in layers}

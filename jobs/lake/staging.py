@@ -11,11 +11,13 @@ killed, and must not write into what the retry has made.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import Refused
 from jobs.lake import files
+from jobs.lake.made import Inputs, Made, now
 from jobs.lake.table import Table
 
 if TYPE_CHECKING:
@@ -51,13 +53,35 @@ class Staged:
     def _manifest(self) -> str:
         return f"{self.path}/manifest.json"
 
-    def write(self, df: DataFrame, where: str | None) -> None:
-        """Stage `df`, which will replace the rows for which `where` is true (None: all rows)."""
+    def write(
+        self, df: DataFrame, where: str | None, parts: Mapping[str, Inputs] | None = None
+    ) -> None:
+        """Stage `df`, which will replace the rows for which `where` is true (None: all rows).
+
+        Args:
+            parts: the table's parts that `where` names, and what they are made of.
+        """
+        staged_at = now()
         files.remove_file(self._manifest)
         self._remove_rows()
         rows = f"{ROWS}{uuid.uuid4().hex}"
         self.table.conforming(df).write.parquet(f"{self.path}/{rows}")
-        files.write_json(self._manifest, {"where": where, "committed": False, "rows": rows})
+        manifest = {"where": where, "committed": False, "rows": rows, "staged_at": staged_at}
+        files.write_json(self._manifest, {**manifest, "parts": dict(parts or {}), "only": None})
+
+    def narrow(self, where: str, parts: Mapping[str, Inputs]) -> None:
+        """Leave out what is staged but not within `where`, which names only `parts`."""
+        narrowed = {"where": where, "only": where, "parts": dict(parts)}
+        files.write_json(self._manifest, {**self._staged(), **narrowed})
+
+    def note(self, name: str, by_part: Mapping[str, Any]) -> None:
+        """Add to the inputs of some parts."""
+        manifest = self._staged()
+        parts = {
+            part: {**each, name: by_part[part]} if part in by_part else each
+            for part, each in manifest["parts"].items()
+        }
+        files.write_json(self._manifest, {**manifest, "parts": parts})
 
     def is_there(self) -> bool:
         return files.read_json(self._manifest) is not None
@@ -66,21 +90,41 @@ class Staged:
         manifest = files.read_json(self._manifest)
         return manifest is not None and bool(manifest["committed"])
 
+    def staged_at(self) -> int:
+        """When it was staged, in microseconds since 1970; 0 if a kill left no manifest."""
+        manifest = files.read_json(self._manifest)
+        return int(manifest["staged_at"]) if manifest else 0
+
     def read(self, spark: SparkSession) -> DataFrame:
         """The staged rows.
 
         Raises:
             Refused: nothing was staged for this batch.
         """
-        return spark.read.schema(self.table.schema).parquet(self.rows)
+        only = self._staged()["only"]
+        rows = spark.read.schema(self.table.schema).parquet(self.rows)
+        return rows.where(only) if only else rows
 
     def commit(self, spark: SparkSession) -> None:
-        """Make the staged rows visible; does nothing if that was done before."""
-        if self.is_committed():
-            return
+        """Make the staged rows visible; does nothing if that was done before.
+
+        Parts for which another run has committed what it staged later stay as that run left them.
+        """
         manifest = self._staged()
-        self.table.replace(self.read(spark), manifest["where"])
-        files.write_json(self._manifest, {**manifest, "committed": True})
+        if manifest["committed"]:
+            return
+        made, parts, staged_at = Made(self.table), manifest["parts"], manifest["staged_at"]
+        overtaken = made.overtaken(parts, staged_at)
+        current = {part: each for part, each in parts.items() if part not in overtaken}
+        if current or not parts:
+            if overtaken:
+                # Only a table that is laid out by dates has more than one part.
+                dates = ", ".join(repr(part) for part in sorted(current))
+                self.narrow(f"{self.table.partition[0]} in ({dates})", current)
+            self.table.replace(self.read(spark), self._staged()["where"])
+        if current:
+            made.record(current, staged_at)
+        files.write_json(self._manifest, {**self._staged(), "committed": True})
         self._remove_rows()
 
     def _staged(self) -> dict[str, Any]:

@@ -7,13 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as f
 from pyspark.sql.types import StructType
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from jobs.errors import Refused
 from jobs.lake import files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+# How often a commit is tried when another writer was faster.
+ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Table:
         schema: exactly the columns it has, in order; nullability is not compared.
         key: columns that name one row (of one version, where the table keeps versions).
         partition: columns that its files are laid out by; the first is the date.
+        keeps_versions: its older versions can be read for as long as their files are kept, and
+            not only for the 30 days of Delta's own log.
     """
 
     name: str
@@ -33,22 +40,43 @@ class Table:
     schema: StructType
     key: tuple[str, ...]
     partition: tuple[str, ...] = ()
+    keeps_versions: bool = False
 
     def exists(self) -> bool:
-        return files.exists(f"{self.path}/_delta_log")
+        """Whether anything was ever committed; a log without a commit is a killed first write."""
+        log = files.list_folder(f"{self.path}/_delta_log")
+        return any(name.endswith((".json", ".parquet")) for name in log)
 
     def read(self, spark: SparkSession, *, version: int | None = None) -> DataFrame:
         """The table's rows, now or as of a Delta version; no rows if it was never written.
 
+        A column that was declared after the files were written is null in their rows, and one
+        that is declared no more is left out.
+
         Raises:
-            Refused: the files have other columns than the declared ones.
+            Refused: a column of the files has another type than the declared one.
         """
         if not self.exists():
             return spark.createDataFrame([], self.schema)
+        found = self.as_of(spark, version)
+        there = set(found.columns)
+        return self.conforming(
+            found.select(
+                *[
+                    f.col(each.name)
+                    if each.name in there
+                    else f.lit(None).cast(each.dataType).alias(each.name)
+                    for each in self.schema.fields
+                ]
+            )
+        )
+
+    def as_of(self, spark: SparkSession, version: int | None) -> DataFrame:
+        """The rows of a Delta version with the columns that the files had then; None: now."""
         reader = spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        return self.conforming(reader.load(self.path))
+        return reader.load(self.path)
 
     def conforming(self, df: DataFrame) -> DataFrame:
         """`df` with exactly the declared columns in order.
@@ -68,7 +96,8 @@ class Table:
         if problems:
             raise Refused(
                 f"Data for {self.name} does not have its schema: it {', '.join(problems)}.",
-                "Mend the transformation, or declare the change in the use-case file and rebuild.",
+                f"Mend the transformation. If the use-case file changed a column's type, remove "
+                f"{self.path} and run the table's step for all dates: bronze has the rows.",
             )
         return df.select(*wanted)
 
@@ -80,15 +109,27 @@ class Table:
         """Put `df` in the place of all rows for which `where` is true, in one atomic commit.
 
         Delta refuses rows of `df` that are not within `where`. None replaces the whole table.
+        Done twice it leaves the same rows, so that a commit that lost against another writer's is
+        simply tried again.
         """
+        attempts = Retrying(
+            retry=retry_if_exception(_is_conflict),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.5, max=5),
+            reraise=True,
+        )
+        attempts(self._replace, df, where)
+
+    def _replace(self, df: DataFrame, where: str | None) -> None:
         writer = self._writer(df).mode("overwrite")
         if where is not None and self.exists():
             writer = writer.option("replaceWhere", where)
         writer.save(self.path)
 
     def of_dates(self, dates: Iterable[dt.date]) -> str:
-        """The predicate that names exactly the partitions of some dates."""
-        return f"{self.partition[0]} in ({', '.join(repr(str(date)) for date in dates)})"
+        """The predicate that names exactly the partitions of some dates; false for no dates."""
+        listed = ", ".join(repr(str(date)) for date in dates)
+        return f"{self.partition[0]} in ({listed})" if listed else "false"
 
     def version(self, spark: SparkSession) -> int | None:
         """The newest Delta version, or None if the table was never written."""
@@ -98,5 +139,13 @@ class Table:
         return int(history.collect()[0]["version"])
 
     def _writer(self, df: DataFrame):  # type: ignore[no-untyped-def]  # two writer classes
-        writer = self.conforming(df).write.format("delta")
+        # A declared column that older files lack is added to the table's schema.
+        writer = self.conforming(df).write.format("delta").option("mergeSchema", "true")
+        if self.keeps_versions:
+            writer = writer.option("delta.logRetentionDuration", "interval 3650 days")
         return writer.partitionBy(*self.partition) if self.partition else writer
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Whether a commit lost against another writer's; over Connect there is only the text."""
+    return "DELTA_CONCURRENT" in str(error) or "delta.exceptions.Concurrent" in str(error)

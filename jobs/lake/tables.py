@@ -56,18 +56,19 @@ class Tables:
         return f"{self.plan.settings.lake}/{self.plan.name}"
 
     def bronze(self, source: str) -> Table:
-        """As it arrived: every declared column as text, appended file by file.
+        """As it arrived: every declared column as text, one content of a file after another.
 
         `_sha256` is the file's content hash; `_malformed` holds the text of a record that could
-        not be split into the declared columns, which are then null.
+        not be split into the declared columns, which are then null; `_extra` has the columns that
+        nobody declared as a JSON object, where the source keeps them.
         """
         columns = [StructField(name, StringType()) for name in self._columns(source)]
-        extra = [StructField("_malformed", StringType()), StructField("_sha256", StringType())]
+        extra = [StructField(name, StringType()) for name in ("_extra", "_malformed", "_sha256")]
         return Table(
             name=f"bronze.{source}",
             path=f"{self.root}/bronze/{source}",
             schema=StructType([*columns, *ORIGIN, *extra]),
-            key=("_file", "_sha256", "_row"),
+            key=("_file", "_arrived_at", "_row"),
             partition=("_batch_date",),
         )
 
@@ -150,6 +151,7 @@ class Tables:
             ),
             key=self.plan.usecase.entity.key,
             partition=("prediction_date",),
+            keeps_versions=True,
         )
 
     def labels(self) -> Table:
@@ -169,6 +171,7 @@ class Tables:
             ),
             key=(*self.plan.usecase.entity.key, "_arrived_at"),
             partition=("prediction_date",),
+            keeps_versions=True,
         )
 
     def predictions(self) -> Table:

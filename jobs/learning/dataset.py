@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,22 +55,27 @@ def labelled(
     dates: Dates,
     known_at: dt.datetime,
     read: Versions | None = None,
+    columns: Sequence[str] | None = None,
 ) -> DataFrame:
     """Features of `dates` with the labels known and final at `known_at`, one row per entity.
 
     Columns: the entity's key, `prediction_date`, the features, `label`. A moment later than a
     training's cutoff is right only for a holdout that lies after that cutoff.
+
+    Args:
+        read: the versions to read; None: the newest.
+        columns: those of the frame, where they are not the ones declared now.
     """
     read = read or versions(tables, spark)
     labels = tables.labels().read(spark, version=read.labels)
-    features = tables.features().read(spark, version=read.features)
+    if columns is None:
+        features = tables.features().read(spark, version=read.features).drop("_cutoff_at")
+    else:
+        then = tables.features().as_of(spark, read.features)
+        features = then.select(*[name for name in columns if name != "label"])
     known = labels.where(_within(dates)).where(_known(known_at)).where(F.col("label").isNotNull())
     names = [*tables.plan.usecase.entity.key, "prediction_date"]
-    return (
-        features.where(_within(dates))
-        .drop("_cutoff_at")
-        .join(known.select(*names, "label"), on=names, how="inner")
-    )
+    return features.where(_within(dates)).join(known.select(*names, "label"), on=names, how="inner")
 
 
 def content_hash(frame: DataFrame) -> str:

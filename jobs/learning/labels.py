@@ -5,8 +5,27 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.lake.made import Inputs, Made
+from jobs.lake.table import Table
 from jobs.lake.tables import Tables
-from jobs.plan import Plan
+from jobs.plan import Dates, Plan
+
+
+def made_of(plan: Plan, silver: Table, dates: Dates | None) -> dict[str, Inputs]:
+    """What the labels of each batch date of the label source are made of if written now.
+
+    Args:
+        silver: the label source's table.
+        dates: its batch dates; None for a snapshot, which has one part.
+    """
+    usecase = plan.usecase
+    declared = f"{usecase.label.model_dump_json()} {usecase.entity.key} {usecase.timezone}"
+    wanted = None if dates is None else set(map(str, dates))
+    return {
+        part: {"declared": declared, "silver": {**inputs}}
+        for part, inputs in Made(silver).inputs().items()
+        if wanted is None or part in wanted
+    }
 
 
 def labels_of(plan: Plan, silver: DataFrame) -> DataFrame:

@@ -233,7 +233,7 @@ def load(settings: Settings, use_case: str, alias_name: str = CHAMPION) -> Loade
 
 def load_version(client: MlflowClient, use_case: str, version: int) -> LoadedModel:
     """One registered version, checked as `load` does."""
-    found = _version(client, use_case, version)
+    found = version_of(client, use_case, version)
     digest = found.tags.get(DIGEST, "")
     folder = f"{FOLDER}/{found.tags.get('daybreak.kind', '')}"
     name = f"Version {version} of {use_case}"
@@ -246,7 +246,8 @@ def _versions_of(client: MlflowClient, use_case: str, run: Run) -> list[ModelVer
     return list(client.search_model_versions(wanted))
 
 
-def _version(client: MlflowClient, use_case: str, version: int) -> ModelVersion:
+def version_of(client: MlflowClient, use_case: str, version: int) -> ModelVersion:
+    """A registered version; raises `Refused` if there is none of that number."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -20,13 +20,14 @@ from jobs.errors import Refused
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
 from jobs.learning.candidates.boosted import Fit
-from jobs.learning.dataset import Parts, Versions, content_hash, labelled, versions
+from jobs.learning.dataset import Parts, labelled, versions
 from jobs.learning.evaluate import CHAMPION, Holdout, Scored
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
+from jobs.learning.rebuild import Learned, log_learned
 from jobs.learning.scoring import with_scores
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
@@ -53,13 +54,14 @@ def train(ctx: Context) -> StepResult:
     spark = ctx.engine.classic()
     split = _split(ctx)
     read = versions(ctx.tables, spark)
-    learned = Dates(split.train.first, split.validation.last)
-    frame = labelled(ctx.tables, spark, learned, ctx.plan.cutoff(ctx.date), read).persist()
+    dates, known_at = Dates(split.train.first, split.validation.last), ctx.plan.cutoff(ctx.date)
+    frame = labelled(ctx.tables, spark, dates, known_at, read).persist()
     try:
         with registry.reachable(ctx.plan.settings):
-            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx, read))
+            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
             trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
-            client.set_tag(run_id, "daybreak.training_sha256", content_hash(frame))
+            learned = Learned.of(frame, read, dates, known_at)
+            log_learned(client, run_id, learned)
             _log(client, run_id, trained)
             client.set_terminated(run_id, "FINISHED")
     finally:
@@ -180,15 +182,13 @@ def _split(ctx: Context) -> Split:
     return ctx.plan.split(ctx.date, dt.date.fromisoformat(str(until)) if until else None)
 
 
-def _tags(ctx: Context, read: Versions) -> dict[str, str]:
+def _tags(ctx: Context) -> dict[str, str]:
     return {
         "daybreak.use_case": ctx.plan.name,
         "daybreak.cutoff": str(ctx.date),
         "daybreak.holdout": str(_split(ctx).holdout),
         "daybreak.version": installed("daybreak"),
         "daybreak.code_sha256": _code(ctx.plan.settings.usecases / ctx.plan.name),
-        "daybreak.features_version": str(read.features),
-        "daybreak.labels_version": str(read.labels),
     }
 
 

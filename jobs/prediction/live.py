@@ -4,55 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-import psycopg
-
-from jobs.errors import Refused, Unavailable
+from jobs.errors import Refused
 from jobs.prediction.published_table import PublishedTable
-from jobs.prediction.warehouse import Connection, one, translated
-
-WAIT_SECONDS = 10.0
-
-
-@contextmanager
-def one_at_a_time(connection: Connection, use_case: str, date: dt.date) -> Iterator[None]:
-    """Hold the right to publish a date; it ends with the connection at the latest.
-
-    Raises:
-        Unavailable: somebody else holds it for longer than a short while; says who.
-    """
-    key = f"daybreak:publish:{use_case}:{date}"
-    deadline = time.monotonic() + WAIT_SECONDS
-    with translated(f"waiting for the turn to publish {use_case} for {date}"):
-        while not _value(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key]):
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"{use_case} for {date} is being published by {_holder(connection, key)}.",
-                    "Let it end, then run the step again.",
-                )
-            time.sleep(0.2)
-    try:
-        yield
-    finally:
-        with suppress(psycopg.Error):
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
-
-
-def _holder(connection: Connection, key: str) -> str:
-    row = connection.execute(
-        "SELECT a.application_name, a.pid, a.backend_start FROM pg_locks l "
-        "JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
-        "AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended(%s, 0)",
-        [key],
-    ).fetchone()
-    if row is None:
-        return "somebody who has just finished"
-    return f"{row[0]!r} (Postgres process {row[1]}, connected since {row[2]:%Y-%m-%d %H:%M:%S} UTC)"
+from jobs.prediction.warehouse import Connection, one
 
 
 @dataclass(frozen=True)

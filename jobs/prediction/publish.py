@@ -21,9 +21,10 @@ from jobs.context import Context
 from jobs.errors import DaybreakError, Refused
 from jobs.prediction import fingerprint
 from jobs.prediction.fingerprint import Fingerprint
-from jobs.prediction.live import go_live, one_at_a_time, transactions_reading
+from jobs.prediction.live import go_live, transactions_reading
 from jobs.prediction.load import Load, load
 from jobs.prediction.published_table import PublishedTable, ensure_use_case
+from jobs.prediction.turn import publish_turn
 from jobs.prediction.warehouse import Connection, connect_to, conninfo, one, translated
 from jobs.settings import Settings
 
@@ -103,7 +104,7 @@ def publish_batch(
     """
     me = f"daybreak publish {socket.gethostname()[:20]}:{os.getpid()}"
     info = conninfo(settings, "publisher", me)
-    with connect_to(info) as connection, one_at_a_time(connection, table.use_case, date):
+    with connect_to(info) as connection, publish_turn(connection, table.use_case, date):
         with translated(f"publishing {table.use_case} for {date}"):
             ensure_use_case(connection, table)
             clear_leftovers(connection, table, date)

@@ -70,8 +70,8 @@ def batch_of(df: DataFrame) -> Any:
 
 def answers(
     batch: Any, df: DataFrame, suite: Sequence[tuple[Expected, Any]], form: dict[str, Any]
-) -> list[Any]:
-    """One answer for each expectation, in order, with `success` and `result`.
+) -> Any:
+    """Great Expectations' validation, whose `results` are one answer for each, in order.
 
     Args:
         batch: from `batch_of(df)`.
@@ -101,7 +101,8 @@ def answers(
             f"{len(suite)} expectations could not be evaluated: {'; '.join(errors)}.",
             "Mend the gate or the table's columns, then run the step again; nothing was changed.",
         )
-    return ordered
+    found.results = ordered
+    return found
 
 
 def raised(info: dict[str, Any] | None) -> Iterator[str]:

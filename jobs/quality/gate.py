@@ -8,10 +8,11 @@ column, an expression that Spark refuses) is an error of the gate, never bad dat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import Refused
+from jobs.quality.docs import page
 from jobs.quality.expectations import GateBroken, answers, batch_of, expectation
 from jobs.quality.suite import Expected, Suite, declared
 from jobs.usecase import UseCase
@@ -63,17 +64,30 @@ class Failure:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Whether the rows of a table may pass, and what stands against it."""
+    """Whether the rows of a table may pass, and what stands against it.
+
+    `validated` is Great Expectations' own result, with details of what failed.
+    """
 
     table: str
     passed: bool
     rows: int
     expectations: int
     failures: tuple[Failure, ...]
+    validated: Any = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON values."""
-        return asdict(self)
+        return asdict(replace(self, validated=None))
+
+    def page(self, batch: str) -> str:
+        """The result as a page for people."""
+        return page(self.validated, f"{self.table} of {batch}", [*map(str, self.failures)])
+
+    def and_also(self, failures: Sequence[Failure]) -> GateResult:
+        """The same with more that stands against the rows."""
+        passed = self.passed and not failures
+        return replace(self, passed=passed, failures=(*self.failures, *failures))
 
 
 def check(usecase: UseCase) -> None:
@@ -97,9 +111,12 @@ def validate(df: DataFrame, suite: Suite) -> GateResult:
     asked = _indexed(suite.expectations)
     _columns_are_there(df, suite)
     batch = batch_of(df)
-    passed = [bool(one.success) for one in answers(batch, df, asked, YES_OR_NO)]
+    validated = answers(batch, df, asked, YES_OR_NO)
+    passed = [bool(one.success) for one in validated.results]
     failed = [one for one, ok in zip(suite.expectations, passed, strict=True) if not ok]
-    details = answers(batch, df, _indexed(failed), DETAILS) if failed else []
+    details = answers(batch, df, _indexed(failed), DETAILS).results if failed else []
+    told = iter(details)
+    validated.results = [one if one.success else next(told) for one in validated.results]
     return GateResult(
         table=suite.table,
         passed=not failed,
@@ -109,6 +126,7 @@ def validate(df: DataFrame, suite: Suite) -> GateResult:
             _failure(expected, dict(one.result or {}))
             for expected, one in zip(failed, details, strict=True)
         ),
+        validated=validated,
     )
 
 

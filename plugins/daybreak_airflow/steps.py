@@ -102,18 +102,17 @@ class StepOperator(BaseOperator):
 class WaitingStepOperator(BaseSensorOperator, StepOperator):
     """Runs a step once the files it needs have landed, holding no worker while it waits.
 
-    It gives up `patience` after the cutoff of the run's date; a date long past is not waited for.
+    It gives up `schedule.patience_hours` after the cutoff of the run's date; a date long past is
+    not waited for.
     """
 
     def __init__(
         self,
         *,
         every: dt.timedelta = dt.timedelta(minutes=1),
-        patience: dt.timedelta = dt.timedelta(hours=3),
         **kwargs: Any,
     ) -> None:
         super().__init__(mode="reschedule", poke_interval=every, **kwargs)
-        self.patience = patience
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the step, or ask Airflow to come back later."""
@@ -132,7 +131,8 @@ class WaitingStepOperator(BaseSensorOperator, StepOperator):
 
     def _gives_up_at(self) -> dt.datetime:
         plan = Plan.of(self.use_case, Settings())
-        return plan.cutoff(dt.date.fromisoformat(self.dates)) + self.patience
+        patience = dt.timedelta(hours=plan.usecase.schedule.patience_hours)
+        return plan.cutoff(dt.date.fromisoformat(self.dates)) + patience
 
 
 class RetrainOperator(TriggerDagRunOperator):
@@ -167,7 +167,12 @@ class RetrainOperator(TriggerDagRunOperator):
 def line(result: StepResult) -> str:
     """The last line of a task's log: what it did, and how many rows."""
     counted = ", ".join(f"{name} {rows}" for name, rows in result.rows.items() if rows)
-    return result.sentence + (f" Rows: {counted}." if counted else "")
+    pages = ", ".join(result.facts.get("pages", ()))
+    return (
+        result.sentence
+        + (f" Rows: {counted}." if counted else "")
+        + (f" Data Docs: {pages}." if pages else "")
+    )
 
 
 def summary(result: StepResult) -> dict[str, Any]:

@@ -32,6 +32,9 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     written = yaml.safe_load((folder / "usecase.yaml").read_text())
     written["name"] = "endless"
     del written["schedule"]["end"]
+    # Up to 12 hours after the cutoff, at whatever hour this test runs.
+    written["schedule"]["patience_hours"] = 12
+    written["cutoff"] = "23:00"
     (folder / "usecase.yaml").write_text(yaml.safe_dump(written))
     monkeypatch.setenv("DAYBREAK_USECASES", str(folder.parent))
     return "endless"
@@ -99,7 +102,6 @@ def test_tonight_without_files_waits(airflow_env: dict[str, str], endless: str) 
         use_case=endless,
         when=night,
         every=dt.timedelta(minutes=2),
-        patience=dt.timedelta(days=2),
     )
     before = dt.datetime.now(dt.UTC)
 

@@ -1,76 +1,82 @@
-"""A step killed at any moment: running it again leaves what one clean run would have left."""
+"""A step killed at random moments: running it again leaves what one clean run would have left.
+
+A night is run twice from the same state, once clean and once with every step killed on its way.
+`pytest -m long tests/faults` kills at least fifty times.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import random
 import subprocess
 import time
+from collections.abc import Mapping
 
-import psycopg
 import pytest
+from mlflow import MlflowClient
 
-from jobs.engine import Engine
-from jobs.lake.tables import Tables
-from jobs.learning.dataset import content_hash
-from jobs.plan import Plan
-from jobs.settings import PROJECT
-from tests.conftest import DAYBREAK, Stack
+from jobs.drill.sandbox import Sandbox
+from jobs.learning import registry
+from tests.night import STEPS, Clean, Night
+from tests.stack import Stack
 
-NIGHT = "2013-10-06"
-STEPS = (
-    ("conform",),
-    ("gate", "--layer", "silver"),
-    ("features",),
-    ("gate", "--layer", "features"),
-    ("predict",),
-    ("gate", "--layer", "predictions"),
-    ("publish",),
-)
+MANY = 54
+CUTOFF = dt.date(2013, 10, 1)
 
 
-def _state(stack: Stack) -> dict[str, str]:
-    """Checksums of what a night leaves; the moment of scoring is not part of a score."""
-    plan = Plan.of("flight_delay", stack.settings)
-    tables, spark = Tables(plan), Engine(stack.settings).session()
-    found = {
-        table.name: content_hash(table.read(spark).drop("scored_at"))
-        for table in (
-            *(tables.silver(name) for name in plan.usecase.sources),
-            *(tables.quarantine(name) for name in plan.usecase.sources),
-            tables.features(),
-            tables.predictions(),
-        )
+def killed_night(
+    stack: Stack, base: Sandbox, clean: Clean, chance: random.Random
+) -> tuple[int, Mapping[str, str]]:
+    """Kill every step once on its way; gives how many kills came in time, and what is left."""
+    with base.copy() as copy:
+        night, kills = Night(stack, copy), 0
+        for step in STEPS:
+            kills += night.kill(step, chance.uniform(0.3, 1.0) * clean.seconds[step])
+            night.finish(step)
+        return kills, night.state()
+
+
+def test_every_step_of_a_night_killed_once(stack: Stack, base: Sandbox, clean: Clean) -> None:
+    seed = int(time.time())
+    kills, found = killed_night(stack, base, clean, random.Random(seed))
+    assert found == clean.state, f"seed {seed}"
+    assert kills >= 6, f"seed {seed}"
+
+
+@pytest.mark.long
+def test_fifty_kills(stack: Stack, base: Sandbox, clean: Clean) -> None:
+    total, seed = 0, int(time.time())
+    while total < MANY:
+        kills, found = killed_night(stack, base, clean, random.Random(seed))
+        assert found == clean.state, f"seed {seed}"
+        total, seed = total + kills, seed + 1
+    print(f"{total} kills survived")
+
+
+def known_to_mlflow(client: MlflowClient) -> dict[str, object]:
+    versions = client.search_model_versions("name = 'flight_delay'")
+    return {
+        "versions": sorted((v.version, v.run_id, tuple(sorted(v.tags.items()))) for v in versions),
+        "champion": registry.alias(client, "flight_delay", registry.CHAMPION),
+        "previous": registry.alias(client, "flight_delay", registry.PREVIOUS),
     }
-    url = stack.daybreak("warehouse-url", "--role", "reader").stdout.strip()
-    with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "select count(*), count(distinct (prediction_date, batch_id)),"
-            " md5(string_agg(flight || origin || score, ',' order by flight, origin, score))"
-            " from predictions.flight_delay"
-        ).fetchone()
-    return {**found, "warehouse": str(row)}
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: " ".join(step))
-def test_killed_and_run_again(stack: Stack, step: tuple[str, ...]) -> None:
-    before = _state(stack)
-    words = [str(DAYBREAK), "run", step[0], "flight_delay", "--date", NIGHT, *step[1:]]
-    for seconds in (1.5, 3.0):
-        started = subprocess.Popen(
-            words,
-            env=stack.environment,
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(seconds)
-        started.kill()
-        started.wait()
-    again = stack.daybreak(*words[1:])
-    assert again.returncode == 0, again.stderr
-    for gated, layer in (("features", "features"), ("predict", "predictions")):
-        if step[0] == gated:
-            passed = stack.daybreak(
-                "run", "gate", "flight_delay", "--date", NIGHT, "--layer", layer
-            )
-            assert passed.returncode == 0, passed.stderr
-    assert _state(stack) == before
+@pytest.mark.parametrize(("step", "after"), [("train", 20.0), ("evaluate", 5.0), ("promote", 3.0)])
+def test_a_killed_step_of_learning_leaves_the_registry_as_it_was(
+    stack: Stack, step: str, after: float
+) -> None:
+    client = registry.connect(stack.settings)
+    words = ["run", step, "flight_delay", "--date", str(CUTOFF)]
+    if step == "promote":
+        # Of the evaluation as it is now: more labels are known than when the demo trained.
+        assert stack.daybreak(*words).returncode == 0
+    before = known_to_mlflow(client)
+    with pytest.raises(subprocess.TimeoutExpired):
+        # At its end `subprocess.run` kills what it started.
+        stack.daybreak(*words, seconds=after)
+    assert known_to_mlflow(client) == before
+    if step != "train":
+        done = stack.daybreak(*words)
+        assert done.returncode == 0, done.stderr
+        assert known_to_mlflow(client) == before

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.airflow_api import AirflowApi, connect
 from jobs.errors import Refused, Unavailable
-from tests.conftest import Stack
+from tests.stack import Stack
 
 NIGHTLY, TRAIN = "flight_delay__nightly", "flight_delay__train"
 

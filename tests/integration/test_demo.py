@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest import Stack
+from tests.stack import Stack
 
 REFUSED = (
     psycopg.errors.InsufficientPrivilege,

@@ -12,7 +12,7 @@ from jobs.engine import Engine
 from jobs.features.build import build
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
-from tests.conftest import Stack
+from tests.stack import Stack
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

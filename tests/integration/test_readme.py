@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from jobs.settings import PROJECT
-from tests.conftest import Stack
+from tests.stack import Stack
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (.+)$", README, re.M)

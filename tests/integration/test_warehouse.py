@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused, Unavailable
-from jobs.prediction import live, publish
+from jobs.prediction import live, publish, turn
 from jobs.prediction.batches import drop_expired, latest, publications, rollback
 from jobs.prediction.fingerprint import of_batch
 from jobs.prediction.lookup import Lookup
@@ -271,13 +271,13 @@ class TestPublish:
     def test_two_at_once_one_publishes_and_the_other_says_who(
         self, settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(live, "WAIT_SECONDS", 0.5)
+        monkeypatch.setattr(turn, "PUBLISH_SECONDS", 0.5)
         first = put(spark, settings, "at_once", 1)
         with (
             connect(settings, "publisher", application="the other one") as other,
-            live.one_at_a_time(other, "at_once", DATE),
+            turn.publish_turn(other, "at_once", DATE),
         ):
-            with pytest.raises(Unavailable, match="being published by 'the other one'"):
+            with pytest.raises(Unavailable, match=r"'the other one'.* is publishing at_once for"):
                 put(spark, settings, "at_once", 2)
             put(spark, settings, "at_once", 2, DATE + ONE_DAY)
         assert put(spark, settings, "at_once", 2).batch_id > first.batch_id

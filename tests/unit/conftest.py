@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engine import Engine
+from jobs import engine
 from jobs.settings import PROJECT, Settings
+
+# Tables of a few rows: time goes into planning and compiling, and none of it pays for itself.
+QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+SMALL = {"spark.sql.shuffle.partitions": "1", "spark.sql.codegen.wholeStage": "false"}
 
 
 def jars_folder() -> Path:
@@ -25,6 +29,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def spark(settings: Settings) -> Iterator[object]:
-    engine = Engine(settings)
-    yield engine.session()
-    engine.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "JAVA_OPTIONS", QUICK)
+        patch.setattr(engine, "SESSION", {**engine.SESSION, **SMALL})
+        started = engine.Engine(settings)
+        yield started.session()
+        started.stop()

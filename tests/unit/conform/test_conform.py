@@ -7,14 +7,15 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.conform.conform import conform, repeated
+from jobs.lake.deliveries import Delivered, replaced
 from jobs.lake.tables import ORIGIN
-from jobs.usecase import Source
+from jobs.usecase import Column, Source
 
 DAY = dt.date(2024, 1, 2)
 T0 = dt.datetime(2024, 1, 3, 6, 30, tzinfo=dt.UTC)
@@ -118,43 +119,104 @@ def test_of_a_key_twice_in_one_file_the_first_record_stays(spark: SparkSession) 
     assert [row[0] for row in repeated(rows, SPEC).collect()] == [DAY]
     once = rows.where("_row in (1, 4)")
     assert repeated(once, SPEC).collect() == []
-    assert sorted(conform(once, SPEC, unique=True).silver.collect()) == sorted(
+    assert sorted(conform(once, SPEC, once=True).silver.collect()) == sorted(
         conform(once, SPEC).silver.collect()
     )
 
 
-def expected_versions(delivered: list[list[int]]) -> list[tuple[int, int | None]]:
-    """(value, hours until superseded) of one key, delivered hour by hour, by a plain loop."""
+Content = tuple[str, list[int]]
+
+
+def expected_versions(delivered: list[Content]) -> list[tuple[int, int | None]]:
+    """(value, hours until it ended) of one key, delivered hour by hour, by a plain loop."""
     versions: list[list[Any]] = []
-    for hour, values in enumerate(delivered):
-        if values and (not versions or versions[-1][1] != values[0]):
-            versions.append([hour, values[0]])
-    ends = [start for start, _ in versions[1:]] + [None]
-    return [(value, end) for (_, value), end in zip(versions, ends, strict=True)]
+    given: tuple[int, str] | None = None
+    for hour, (file, values) in enumerate(delivered):
+        if values:
+            if given is None or given[0] != values[0]:
+                if given is not None:
+                    versions[-1][1] = hour
+                versions.append([values[0], None])
+            given = (values[0], file)
+        elif given is not None and given[1] == file:
+            versions[-1][1] = hour
+            given = None
+    return [(value, end) for value, end in versions]
 
 
-@given(st.lists(st.lists(st.integers(0, 2), max_size=2), min_size=1, max_size=6))
+def contents(delivered: list[Content]) -> list[tuple[Delivered, int]]:
+    files = [
+        Delivered(DAY, file, int((T0 + hour * HOUR).timestamp() * 1e6), len(values) + 1)
+        for hour, (file, values) in enumerate(delivered)
+    ]
+    return replaced(files)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["f", "g"]), st.lists(st.integers(0, 2), max_size=2)),
+        min_size=1,
+        max_size=7,
+    )
+)
+@example([("f", [1]), ("f", []), ("f", [1])])
+@example([("f", [1]), ("g", [1]), ("f", []), ("g", [])])
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_versions_follow_the_arrivals(spark: SparkSession, delivered: list[list[int]]) -> None:
+def test_versions_follow_the_arrivals(spark: SparkSession, delivered: list[Content]) -> None:
     rows = [
-        {**GOOD, "n": str(value), "_arrived_at": T0 + hour * HOUR, "_file": f"f{9 - hour}"}
-        for hour, values in enumerate(delivered)
-        for value in values
+        {**GOOD, "who": who, "n": str(value), "_arrived_at": T0 + hour * HOUR, "_file": file}
+        for hour, (file, values) in enumerate(delivered)
+        # Another key is always there, or the content would be empty.
+        for who, value in [("bob", 7), *(("ann", each) for each in values)]
     ]
-    if not rows:
-        return
-    silver = conform(frame(spark, rows[::-1]), SPEC).silver.orderBy("_arrived_at").collect()
-    found = []
-    for row in silver:
+    found = conform(frame(spark, rows), SPEC, replaced=contents(delivered))
+    versions = []
+    for row in found.silver.where("who = 'ann'").orderBy("_arrived_at").collect():
         until = row["_superseded_at"]
         hours = None if until is None else (until.astimezone(dt.UTC) - T0) // HOUR
-        found.append((row["n"], hours))
-    # Rows are numbered in reverse, so within one file the later value is the first record.
-    assert found == expected_versions([values[::-1] for values in delivered])
+        versions.append((row["n"], hours))
+    assert versions == expected_versions(delivered)
+    assert found.silver.where("who = 'bob'").count() == 1
+
+
+def test_of_records_that_share_what_they_must_not_the_first_stays(spark: SparkSession) -> None:
+    spec = SPEC.model_copy(update={"unique": (("n", "kind"),)})
+    rows = [
+        {**GOOD, "who": "ann", "n": "1", "kind": "a"},
+        {**GOOD, "who": "bob", "n": "1", "kind": "a"},
+        {**GOOD, "who": "cid", "n": "1"},
+        {**GOOD, "who": "dan", "n": "1"},
+        {**GOOD, "who": "eve", "n": "1", "kind": "a", "_file": "g"},
+    ]
+    found = conform(frame(spark, rows), spec)
+    assert sorted(row["who"] for row in found.silver.collect()) == ["ann", "cid", "dan", "eve"]
+    failed = [(row["rule"], row["column"], row["value"]) for row in found.quarantine.collect()]
+    assert failed == [("unique", "n, kind", '{"n":"1","kind":"a"}')]
+
+
+def test_a_value_that_is_not_where_it_must_be_goes_to_quarantine(spark: SparkSession) -> None:
+    columns = {**SPEC.columns, "kind": Column(type="string", references="kinds.code")}
+    spec = SPEC.model_copy(update={"columns": columns})
+    rows = [{**GOOD, "who": f"a{n}", "kind": kind} for n, kind in enumerate(["x", "y", None])]
+    known = spark.createDataFrame([("x",), ("x",)], "code string")
+    found = conform(frame(spark, rows), spec, known={"kind": known})
+    assert sorted(row["who"] for row in found.silver.collect()) == ["a0", "a2"]
+    failed = [(row["rule"], row["column"], row["value"]) for row in found.quarantine.collect()]
+    assert failed == [("reference", "kind", "y")]
+
+
+def test_a_column_is_required_only_of_the_days_that_have_it(spark: SparkSession) -> None:
+    since = Column(type="integer", required=True, since=DAY)
+    spec = SPEC.model_copy(update={"columns": {**SPEC.columns, "n": since}})
+    early = DAY - dt.timedelta(days=1)
+    rows = [{**GOOD}, {**GOOD, "who": "bob", "day": str(early), "_batch_date": early}]
+    found = conform(frame(spark, rows), spec)
+    assert [row["who"] for row in found.silver.collect()] == ["bob"]
+    assert [row["rule"] for row in found.quarantine.collect()] == ["required"]
 
 
 @pytest.mark.parametrize("column", ["n", "kind"])

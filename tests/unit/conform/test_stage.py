@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-import pytest
 from pyspark.sql import SparkSession
 
-from jobs.conform.stage import Conforming, stage, stale_dates
-from jobs.errors import Refused
+from jobs.conform.stage import Conforming, stage
+from jobs.lake.deliveries import taken
+from jobs.lake.made import UNSOUND, Made
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
 
@@ -25,12 +25,18 @@ def arrive(
     visits: list[tuple[str, str]],
     at: dt.datetime = T0,
 ) -> None:
-    bronze = tables.bronze("visits")
+    bronze, ledger, name, sha = tables.bronze("visits"), tables.ledger(), f"{day}.csv", f"{day}{at}"
     rows = [
-        (str(day), who, spent, day, at, f"{day}.csv", n, None, f"{day}{at}")
+        (str(day), who, spent, day, at, name, n, None, None, sha)
         for n, (who, spent) in enumerate(visits, 1)
     ]
     bronze.append(spark.createDataFrame(rows, bronze.schema).coalesce(1))
+    entry = ("visits", name, sha, 1, len(visits), day, at, "taken", "", at)
+    ledger.append(spark.createDataFrame([entry], ledger.schema).coalesce(1))
+
+
+def staged(spark: SparkSession, tables: Tables, dates: Dates, batch: str) -> Conforming:
+    return stage(spark, tables, "visits", taken(spark, tables), dates, batch)
 
 
 def commit(spark: SparkSession, tables: Tables, batch: str) -> None:
@@ -48,33 +54,84 @@ def test_only_the_date_whose_bronze_changed_is_staged_again(
 ) -> None:
     arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "-1")])
     arrive(spark, tables, SECOND, [("ann", "2")])
-    assert stale_dates(spark, tables, "visits", BOTH) == [FIRST, SECOND]
-    assert stage(spark, tables, "visits", BOTH, "one") == Conforming("visits", 2, 2, 1)
+    assert staged(spark, tables, BOTH, "one") == Conforming("visits", 2, 2, 1)
     # Staged is not committed: until the gate has let it through, the dates stay stale.
-    assert stale_dates(spark, tables, "visits", BOTH) == [FIRST, SECOND]
+    assert staged(spark, tables, BOTH, "one") == Conforming("visits", 2, 2, 1)
     commit(spark, tables, "one")
-    assert stale_dates(spark, tables, "visits", BOTH) == []
-    assert stage(spark, tables, "visits", BOTH, "two") == Conforming("visits", 0, 0, 0)
+    assert staged(spark, tables, BOTH, "two") == Conforming("visits")
     assert not tables.staged(tables.silver("visits"), "two").is_there()
 
     # A redelivery of ann and a correction of bob.
     arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "5")], T0 + HOUR)
-    assert stage(spark, tables, "visits", BOTH, "three") == Conforming("visits", 1, 2, 1)
+    assert staged(spark, tables, BOTH, "three") == Conforming("visits", 1, 2, 1)
     commit(spark, tables, "three")
     assert spent(spark, tables) == [("ann", 1.0), ("ann", 2.0), ("bob", 5.0)]
-    assert stale_dates(spark, tables, "visits", BOTH) == []
+    assert staged(spark, tables, BOTH, "four") == Conforming("visits")
 
 
-def test_a_day_over_its_budget_leaves_silver_alone_and_shows_its_quarantine(
+def test_what_was_staged_before_a_newer_commit_does_not_overwrite_it(
+    spark: SparkSession, tables: Tables
+) -> None:
+    arrive(spark, tables, FIRST, [("ann", "1")])
+    arrive(spark, tables, SECOND, [("bob", "1")])
+    staged(spark, tables, BOTH, "of the range")
+    arrive(spark, tables, FIRST, [("ann", "9")], T0 + HOUR)
+    staged(spark, tables, Dates.one(FIRST), "of the night")
+    commit(spark, tables, "of the night")
+    commit(spark, tables, "of the range")
+    assert spent(spark, tables) == [("ann", 9.0), ("bob", 1.0)]
+    assert staged(spark, tables, BOTH, "again") == Conforming("visits")
+
+
+def test_a_day_over_its_budget_is_held_back_and_the_others_go_on(
     spark: SparkSession, tables: Tables
 ) -> None:
     arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "-1"), ("cid", "x")])
-    with pytest.raises(Refused, match=r"2 of 3 rows \(66\.7%\) of visits's visits of 2024-01-02"):
-        stage(spark, tables, "visits", Dates.one(FIRST), "one")
+    arrive(spark, tables, SECOND, [("ann", "2"), ("bob", "3"), ("cid", "-4")])
+    found = staged(spark, tables, BOTH, "one")
+    assert (found.dates, found.rows, found.quarantined) == (1, 2, 3)
+    ((day, refused),) = found.held_back.items()
+    assert day == FIRST
+    assert "2 of 3 rows (66.7%) of visits's visits of 2024-01-02" in refused.sentence
+    # People can look at what is wrong with it before anything passes.
     assert tables.quarantine("visits").read(spark).count() == 2
     assert not tables.silver("visits").exists()
+    commit(spark, tables, "one")
+    assert spent(spark, tables) == [("ann", 2.0), ("bob", 3.0)]
+    assert tables.quarantine("visits").read(spark).count() == 3
 
     arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "2"), ("cid", "3")], T0 + HOUR)
-    assert stage(spark, tables, "visits", Dates.one(FIRST), "one").rows == 3
-    commit(spark, tables, "one")
-    assert spent(spark, tables) == [("ann", 1.0), ("bob", 2.0), ("cid", 3.0)]
+    assert staged(spark, tables, BOTH, "two").rows == 3
+    commit(spark, tables, "two")
+    assert spent(spark, tables) == [
+        ("ann", 1.0),
+        ("ann", 2.0),
+        ("bob", 2.0),
+        ("bob", 3.0),
+        ("cid", 3.0),
+    ]
+    made = Made(tables.silver("visits")).inputs()[str(FIRST)]
+    assert made[UNSOUND] == [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]]
+
+
+def test_of_days_that_are_all_over_the_budget_nothing_is_staged(
+    spark: SparkSession, tables: Tables
+) -> None:
+    arrive(spark, tables, FIRST, [("ann", "x"), ("bob", "-1")])
+    assert staged(spark, tables, BOTH, "one").rows == 0
+    assert not tables.staged(tables.silver("visits"), "one").is_there()
+    assert tables.quarantine("visits").read(spark).count() == 2
+
+
+def test_a_changed_rule_is_applied_again_and_so_is_its_return(
+    spark: SparkSession, tables: Tables
+) -> None:
+    arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "3")])
+    written = tables.plan.usecase.model_dump(mode="json", by_alias=True)
+    written["sources"]["visits"]["columns"]["spent"] = {"type": "number", "max": 2.0}
+    usecase = type(tables.plan.usecase).model_validate(written)
+    changed = Tables(type(tables.plan)(usecase, tables.plan.settings))
+    for batch, using, rows in (("one", tables, 2), ("two", changed, 1), ("three", tables, 2)):
+        assert staged(spark, using, BOTH, batch).rows == rows
+        commit(spark, using, batch)
+    assert spent(spark, tables) == [("ann", 1.0), ("bob", 3.0)]

@@ -1,0 +1,307 @@
+"""Erase one entity from landing files, lake and warehouse, and say what was done."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as f
+
+from jobs.context import Context
+from jobs.erasure.rewriting import without
+from jobs.erasure.warehouse import erase_batches
+from jobs.errors import WrongUsage
+from jobs.ingest.landing import LandedFile, landed, landing_store
+from jobs.lake import files
+from jobs.lake.maintain import everything
+from jobs.lake.table import Table
+from jobs.lake.tables import TYPES
+from jobs.lake.tombstones import Tombstones, canonical
+from jobs.learning.rebuild import trained_on
+from jobs.prediction.turn import lake_turn
+from jobs.usecase import Column, Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
+    from pyspark.sql import DataFrame
+
+RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an erasure did. It does not hold the erased values.
+
+    Attributes:
+        use_case: its name.
+        entity: the columns that named the entity.
+        tombstone: the keyed hash that keeps it from coming back.
+        at: when it was done.
+        reason: why.
+        rows: rows removed, by landing file, table or batch.
+        looked_at: what was looked at and held nothing.
+        models: registered versions that learned from rows of it. They are not changed.
+    """
+
+    use_case: str
+    entity: tuple[str, ...]
+    tombstone: str
+    at: dt.datetime
+    reason: str
+    rows: Mapping[str, int] = field(default_factory=dict)
+    looked_at: tuple[str, ...] = ()
+    models: tuple[int, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        versions = ", ".join(map(str, self.models))
+        models = f"; model versions {versions} learned from it" if versions else ""
+        return (
+            f"Erased {sum(self.rows.values())} rows of one entity of {self.use_case} (by "
+            f"{', '.join(self.entity)}) from {len(self.rows)} places{models}. Tombstone "
+            f"{self.tombstone[:12]}… keeps it from coming back."
+        )
+
+
+def erase(
+    context: Context, entity: Mapping[str, str], reason: str, say: Callable[[str], None]
+) -> Receipt:
+    """Erase an entity; done again, or after a kill in the middle, it ends in the same state.
+
+    Every source, gold table and batch is looked at that has all of the columns.
+
+    Args:
+        entity: the columns that name it, and their values as text.
+        reason: why; it is kept with the receipt.
+        say: is told each place that held something.
+
+    Raises:
+        WrongUsage: no source has all of these columns, or a value is not of its column's type.
+        Unavailable: the warehouse or MLflow does not answer.
+    """
+    sources = _sources(context, entity)
+    with lake_turn(context.plan.settings, context.plan.name, f"erase {context.plan.name}"):
+        return _Erasure(context, dict(entity), sources, say).run(reason)
+
+
+def _sources(context: Context, entity: Mapping[str, str]) -> dict[str, Source]:
+    """The sources that have all of the columns."""
+    sources = context.plan.usecase.sources
+    found = {name: each for name, each in sources.items() if entity.keys() <= each.columns.keys()}
+    if not entity or not found:
+        raise WrongUsage(
+            f"No source of {context.plan.name} has the columns {sorted(entity)}.",
+            "Name the entity by columns of a source: --key customer_id=42.",
+        )
+    for source in found.values():
+        for name, value in entity.items():
+            kind = source.columns[name].type
+            if kind in ("integer", "number") and not _is_number(value):
+                raise WrongUsage(f"{name} is {kind}, and {value!r} is not.", "Mend the value.")
+    return found
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass
+class _Erasure:
+    """One erasure at work."""
+
+    context: Context
+    entity: dict[str, str]
+    sources: dict[str, Source]
+    say: Callable[[str], None]
+    rows: dict[str, int] = field(default_factory=dict)
+    looked_at: list[str] = field(default_factory=list)
+
+    def run(self, reason: str) -> Receipt:
+        plan, tables = self.context.plan, self.context.tables
+        columns = next(iter(self.sources.values())).columns
+        tombstones = Tombstones.read(tables.root).with_another(self.entity, columns)
+        # First of all, so that nothing that is delivered from now on brings it back.
+        tombstones.write(tables.root)
+        models = self._models()
+        for source, spec in self.sources.items():
+            self._landing(source, spec)
+            self._table(tables.bronze(source), self._in_bronze(spec))
+            self._table(tables.quarantine(source), self._in_quarantine(spec))
+            self._table(tables.silver(source), self._typed(spec.columns))
+        for table in (tables.features(), tables.labels(), tables.predictions()):
+            if self.entity.keys() <= set(table.schema.names):
+                self._table(table, self._in_gold(table))
+        self._leave_no_trace()
+        for batch, gone in erase_batches(plan, self.entity).items():
+            self._note(batch, gone)
+        receipt = Receipt(
+            plan.name,
+            tuple(sorted(self.entity)),
+            tombstones.hash_of(self.entity, columns),
+            dt.datetime.now(dt.UTC),
+            reason,
+            self.rows,
+            tuple(self.looked_at),
+            models,
+        )
+        name = f"{receipt.at:%Y%m%dT%H%M%SZ}-{receipt.tombstone[:8]}"
+        files.write_json(f"{tables.root}/_receipts/{name}.json", asdict(receipt))
+        return receipt
+
+    def _note(self, place: str, gone: int) -> None:
+        if gone:
+            self.rows[place] = gone
+            self.say(f"{place}: {gone} rows")
+        else:
+            self.looked_at.append(place)
+
+    def _models(self) -> tuple[int, ...]:
+        """The versions that learned from a date on which the entity has features."""
+        table = self.context.tables.features()
+        if not table.exists() or not self.entity.keys() <= set(table.schema.names):
+            return ()
+        rows = table.read(self.context.engine.session()).where(self._in_gold(table))
+        days = {row[0] for row in rows.select("prediction_date").distinct().collect()}
+        return trained_on(self.context.plan, days) if days else ()
+
+    def _landing(self, source: str, spec: Source) -> None:
+        """Rewrite the files that hold the entity, and let the ledger know them again."""
+        store = landing_store(self.context.plan)
+        taken, changed = self._files_in_bronze(source, spec), []
+        for file in landed(self.context.plan, source, None):
+            if file.problem:
+                continue
+            with store.open(file.name) as stream:
+                content = stream.read()
+            less, gone = without(content, spec, file.batch_date, self._belongs(spec))
+            if gone:
+                store.deliver(file.name, less, file.arrived_at)
+                self._note(f"landing {file.name}", gone)
+            if gone or file.name in taken:
+                changed.append((file, less))
+        if changed:
+            self._recognise(source, changed)
+
+    def _files_in_bronze(self, source: str, spec: Source) -> set[str]:
+        bronze = self.context.tables.bronze(source)
+        rows = bronze.read(self.context.engine.session()).where(self._in_bronze(spec))
+        return {row[0] for row in rows.select("_file").distinct().collect()}
+
+    def _recognise(self, source: str, changed: list[tuple[LandedFile, bytes]]) -> None:
+        """Put the new size and hash of rewritten files into the ledger and into bronze.
+
+        Otherwise the next night would take them for corrections.
+        """
+        spark, tables = self.context.engine.session(), self.context.tables
+        known = spark.createDataFrame(
+            [
+                (file.name, file.arrived_at, len(content), hashlib.sha256(content).hexdigest())
+                for file, content in changed
+            ],
+            "_file string, _arrived_at timestamp, _size long, _hash string",
+        )
+        ledger, bronze = tables.ledger(), tables.bronze(source)
+        of_source = f"source = '{source}'"
+        entries = _joined(ledger.read(spark).where(of_source), known)
+        ledger.replace(
+            entries.withColumn("bytes", f.coalesce("_size", "bytes"))
+            .withColumn("_sha256", f.coalesce("_hash", "_sha256"))
+            .select(*ledger.schema.names),
+            of_source,
+        )
+        if bronze.exists():
+            days = bronze.of_dates(sorted({file.batch_date for file, _ in changed}))
+            rows = _joined(bronze.read(spark).where(days), known)
+            renamed = rows.withColumn("_sha256", f.coalesce("_hash", "_sha256"))
+            bronze.replace(renamed.select(*bronze.schema.names), days)
+
+    def _table(self, table: Table, belongs: Expression) -> None:
+        if not table.exists():
+            return
+        spark = self.context.engine.session()
+        rows = table.read(spark)
+        mine = f.coalesce(belongs, f.lit(False))
+        by = [table.partition[0]] if table.partition else []
+        found = rows.where(mine).groupBy(*by).count().collect() if by else None
+        gone = sum(row["count"] for row in found) if found is not None else rows.where(mine).count()
+        self._note(table.name, gone)
+        if not gone:
+            return
+        # By whole partitions: Delta writes the predicate of a commit into its log.
+        where = table.of_dates(sorted(row[0] for row in found)) if found is not None else None
+        kept = rows.where(~mine) if where is None else rows.where(where).where(~mine)
+        table.replace(kept, where)
+
+    def _leave_no_trace(self) -> None:
+        """Remove the files of older versions, what is staged, and examples of gate results."""
+        spark, tables = self.context.engine.session(), self.context.tables
+        spark.conf.set(RETENTION_CHECK, "false")
+        try:
+            for table in everything(tables):
+                if table.exists() and table.name in {*self.rows, "bronze.ledger"}:
+                    spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
+        finally:
+            spark.conf.set(RETENTION_CHECK, "true")
+        files.remove_folder(f"{tables.root}/_staging")
+        files.remove_folder(f"{tables.root}/_gates")
+
+    def _belongs(self, spec: Source) -> Callable[[Mapping[str, str | None], str], bool]:
+        wanted = {n: canonical(spec.columns[n], value) for n, value in self.entity.items()}
+
+        def belongs(row: Mapping[str, str | None], raw: str) -> bool:
+            if wanted.keys() <= row.keys():
+                return all(canonical(spec.columns[n], row[n]) == v for n, v in wanted.items())
+            # A record that cannot be split: whoever is named in it belongs to it.
+            return all(value in raw for value in self.entity.values())
+
+        return belongs
+
+    def _in_bronze(self, spec: Source) -> Expression:
+        texts = (_same_text(f.col(n), spec.columns[n], v) for n, v in self.entity.items())
+        return reduce(and_, texts) | self._named("_malformed")
+
+    def _in_quarantine(self, spec: Source) -> Expression:
+        texts = (
+            _same_text(f.get_json_object("row", f"$.{n}"), spec.columns[n], v)
+            for n, v in self.entity.items()
+        )
+        return reduce(and_, texts) | self._named("row", "$._malformed")
+
+    def _named(self, column: str, path: str = "") -> Expression:
+        text = f.get_json_object(column, path) if path else f.col(column)
+        named = [f.contains(text, f.lit(value)) for value in self.entity.values()]
+        return f.coalesce(reduce(and_, named), f.lit(False))
+
+    def _typed(self, columns: Mapping[str, Column]) -> Expression:
+        same = [
+            f.col(name) == f.lit(value).cast(TYPES[columns[name].type])
+            for name, value in self.entity.items()
+        ]
+        return reduce(and_, same)
+
+    def _in_gold(self, table: Table) -> Expression:
+        kinds = {each.name: each.dataType for each in table.schema.fields}
+        same = [f.col(n) == f.lit(v).cast(kinds[n]) for n, v in self.entity.items()]
+        return reduce(and_, same)
+
+
+def _joined(rows: DataFrame, known: DataFrame) -> DataFrame:
+    return rows.join(f.broadcast(known), on=["_file", "_arrived_at"], how="left")
+
+
+def _same_text(text: Expression, column: Column, value: str) -> Expression:
+    """Whether a text is a way of writing a value; never null."""
+    if column.type in ("integer", "number"):
+        same = text.try_cast("double") == f.lit(float(value))
+    else:
+        same = f.lower(text) == f.lit(value.lower()) if column.type == "boolean" else text == value
+    return f.coalesce(same, f.lit(False))

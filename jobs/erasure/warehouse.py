@@ -1,0 +1,78 @@
+"""One entity's rows taken out of every batch that the warehouse keeps, live or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from psycopg import sql
+
+from jobs.plan import Plan
+from jobs.prediction.fingerprint import of_batch
+from jobs.prediction.published_table import SQL_TYPES, PublishedTable, published_as
+from jobs.prediction.warehouse import Connection, connect, translated
+
+
+def erase_batches(plan: Plan, entity: Mapping[str, str]) -> dict[str, int]:
+    """Delete an entity's predictions, and the pages of the files that held them.
+
+    Gives the rows deleted by batch; a use case whose key does not have all of the columns has
+    none. Numbers of rows and checksums of the batches are those of what is left.
+
+    Raises:
+        Unavailable: the warehouse does not answer, or a lock was not given.
+    """
+    with (
+        connect(plan.settings, "publisher") as connection,
+        translated(f"erasing from predictions.{plan.name}"),
+    ):
+        table = published_as(connection, plan.name)
+        if table is None:
+            return {}
+        kinds = {column.name: column.kind for column in (*table.key, *table.columns)}
+        if not entity.keys() <= kinds.keys():
+            return {}
+        same = sql.SQL(" AND ").join(
+            sql.SQL("{} = {}::{}").format(
+                sql.Identifier(name), sql.Placeholder(name), SQL_TYPES[kinds[name]]
+            )
+            for name in entity
+        )
+        return {
+            f"batch {batch_id}": gone
+            for batch_id in _batches(connection, table)
+            if (gone := _erase(connection, table, batch_id, same, entity))
+        }
+
+
+def _batches(connection: Connection, table: PublishedTable) -> list[int]:
+    there = connection.execute(
+        "SELECT b.batch_id FROM daybreak.batches b JOIN pg_class c ON c.relname = "
+        "'_' || b.batch_id || '_' || b.use_case AND c.relnamespace = 'batches'::regnamespace "
+        "WHERE b.use_case = %s ORDER BY b.batch_id",
+        [table.use_case],
+    )
+    return [row[0] for row in there]
+
+
+def _erase(
+    connection: Connection,
+    table: PublishedTable,
+    batch_id: int,
+    same: sql.Composed,
+    entity: Mapping[str, str],
+) -> int:
+    partition = table.partition(batch_id)
+    with connection.transaction():
+        deleted = connection.execute(
+            sql.SQL("DELETE FROM {} WHERE {}").format(partition, same), dict(entity)
+        )
+        if not deleted.rowcount:
+            return 0
+        left = of_batch(connection, table, batch_id)
+        connection.execute(
+            "UPDATE daybreak.batches SET rows = %s, checksum = %s WHERE batch_id = %s",
+            [left.rows, left.checksum, batch_id],
+        )
+    # A deleted row stays in its page until the table is written anew.
+    connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(partition))
+    return deleted.rowcount

@@ -1,0 +1,129 @@
+"""Which prediction dates' features are not what they would be if they were built now.
+
+A date's features depend on the declaration, on its cutoff, and on the contents of files that had
+arrived before it. A late file touches only the dates whose cutoff is after its arrival.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
+from jobs.lake.tables import Tables
+from jobs.plan import Dates
+
+MICROSECOND = dt.timedelta(microseconds=1)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What silver is made of, and so what each prediction date may see.
+
+    Attributes:
+        tables: the use case's.
+        silver: by source and part, its inputs.
+    """
+
+    tables: Tables
+    silver: Mapping[str, Mapping[str, Inputs]]
+
+    @classmethod
+    def of(cls, tables: Tables) -> Known:
+        """Read the records of all silver tables."""
+        sources = tables.plan.usecase.sources
+        return cls(tables, {name: Made(tables.silver(name)).inputs() for name in sources})
+
+    def has_entities(self, date: dt.date) -> bool:
+        """Whether the source that lists the entities had anything for a date by its cutoff."""
+        source, cutoff = self.tables.plan.usecase.entity.source, _micros(self.cutoff(date))
+        return any(file[1] < cutoff for file in self._files(source, date))
+
+    def cutoff(self, date: dt.date) -> dt.datetime:
+        """The moment before which a fact must have arrived to be used for a prediction date.
+
+        It is the declared one, unless a file that the night needs came later, or was sound only
+        when it came again, but still on that day: then it is the moment after the last such file
+        came.
+        """
+        plan = self.tables.plan
+        declared = plan.cutoff(date)
+        until = plan.moment(date + dt.timedelta(days=1), dt.time.min)
+        came = [self._needed(source, date) for source in plan.usecase.sources]
+        waited_for = [at + MICROSECOND for at in came if at is not None and declared <= at < until]
+        return max([declared, *waited_for])
+
+    def cutoffs(self, dates: Iterable[dt.date]) -> dict[dt.date, dt.datetime]:
+        """The cutoffs of those of some dates whose night waited."""
+        plan = self.tables.plan
+        found = {date: self.cutoff(date) for date in dates}
+        return {date: at for date, at in found.items() if at != plan.cutoff(date)}
+
+    def inputs(self, dates: Iterable[dt.date]) -> dict[str, Inputs]:
+        """What the features of each date are made of if they are built now."""
+        declared = self._declared()
+        return {str(date): {"digest": self._digest(declared, date)} for date in dates}
+
+    def _needed(self, source: str, date: dt.date) -> dt.datetime | None:
+        """When the first sound file came that the night of a date needs of a source."""
+        arrives = self.tables.plan.usecase.sources[source].arrives
+        day = date - dt.timedelta(days=arrives.lag)
+        arrivals = [file[1] for file in self._files(source, day)]
+        return EPOCH + min(arrivals) * MICROSECOND if arrivals else None
+
+    def _files(self, source: str, day: dt.date) -> list[list[Any]]:
+        """Name and arrival of each sound content of a day, or of a whole snapshot."""
+        daily = self.tables.plan.usecase.sources[source].arrives.as_ == "daily"
+        found = self.silver[source].get(str(day) if daily else WHOLE)
+        if not found:
+            return []
+        return [file for file in found["files"] if file not in found.get(UNSOUND, [])]
+
+    def _declared(self) -> str:
+        plan = self.tables.plan
+        usecase = plan.usecase
+        written = [
+            usecase.features.model_dump_json(),
+            usecase.entity.model_dump_json(),
+            usecase.timezone,
+        ]
+        module = plan.settings.usecases / plan.name / f"{usecase.features.module}.py"
+        code = module.read_bytes() if module.is_file() else b""
+        return hashlib.sha256("\n".join(written).encode() + code).hexdigest()
+
+    def _digest(self, declared: str, date: dt.date) -> str:
+        usecase, at = self.tables.plan.usecase, self.cutoff(date)
+        cutoff = _micros(at)
+        whole = hashlib.sha256(f"{declared} {at}".encode())
+        span = Dates(date, date).shifted(first=-usecase.features.history)
+        for name, source in usecase.sources.items():
+            parts = map(str, span) if source.arrives.as_ == "daily" else (WHOLE,)
+            for part in parts:
+                if (made := self.silver[name].get(part)) is None:
+                    continue
+                visible = [file for file in made["files"] if file[1] < cutoff]
+                if visible:
+                    whole.update(f"{name} {part} {made['declared']} {visible}".encode())
+        return whole.hexdigest()
+
+
+def touched(known: Known, dates: Iterable[dt.date], *, built: bool = False) -> dict[str, Inputs]:
+    """The dates that have entities and were not built of what is known now, with their inputs.
+
+    Args:
+        built: leave out dates that were never built.
+    """
+    made = Made(known.tables.features())
+    there = made.inputs() if built else {}
+    listed = [
+        date for date in dates if known.has_entities(date) and (not built or str(date) in there)
+    ]
+    return made.stale(known.inputs(listed))
+
+
+def _micros(moment: dt.datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND

@@ -1,0 +1,106 @@
+"""Taking turns: work that only one may do at a time, by an advisory lock of the warehouse.
+
+The lock ends with the connection, so that a killed process never holds it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import psycopg
+
+from jobs.errors import Unavailable
+from jobs.prediction.warehouse import Connection, connect, one, translated
+from jobs.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A range of a year is worked on for minutes; more than an hour means that something hangs.
+LAKE_SECONDS = 3600.0
+PUBLISH_SECONDS = 10.0
+REMIND_SECONDS = 60.0
+
+
+@contextmanager
+def lake_turn(settings: Settings, use_case: str, doing: str) -> Iterator[None]:
+    """Hold the right to change the tables of a use case in the lake.
+
+    Who has to wait says so in its log, with who is before it.
+
+    Raises:
+        Unavailable: somebody else holds it for an hour, or the warehouse does not answer.
+    """
+    me = f"daybreak {doing} {socket.gethostname()[:20]}:{os.getpid()}"
+    key = f"daybreak:lake:{settings.lake}:{use_case}"
+    with (
+        connect(settings, "publisher", application=me[:63]) as connection,
+        turn(connection, key, f"working on {use_case}'s lake", LAKE_SECONDS),
+    ):
+        yield
+
+
+def publish_turn(
+    connection: Connection, use_case: str, date: dt.date
+) -> AbstractContextManager[None]:
+    """Hold the right to publish a date.
+
+    Raises:
+        Unavailable: somebody else holds it for longer than a short while; says who.
+    """
+    key = f"daybreak:publish:{use_case}:{date}"
+    return turn(connection, key, f"publishing {use_case} for {date}", PUBLISH_SECONDS)
+
+
+@contextmanager
+def turn(connection: Connection, key: str, what: str, seconds: float) -> Iterator[None]:
+    """Hold an advisory lock; it ends with the connection at the latest.
+
+    Args:
+        key: names the lock.
+        what: says what is done while it is held.
+        seconds: how long to wait for it.
+
+    Raises:
+        Unavailable: somebody else holds it for longer than that; says who.
+    """
+    started, said = time.monotonic(), 0.0
+    with translated(f"waiting for the turn of {what}"):
+        while not _locked(connection, key):
+            waited = time.monotonic() - started
+            if waited > seconds:
+                raise Unavailable(
+                    f"{_holder(connection, key)} is {what}.",
+                    "Let it end, then run the step again.",
+                )
+            if not said or waited - said > REMIND_SECONDS:
+                said = waited or REMIND_SECONDS / 1e6
+                log.warning("Waiting: %s is %s.", _holder(connection, key), what)
+            time.sleep(0.2)
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):
+            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+
+
+def _locked(connection: Connection, key: str) -> bool:
+    locked = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+    return bool(one(connection, locked, [key])[0])
+
+
+def _holder(connection: Connection, key: str) -> str:
+    row = connection.execute(
+        "SELECT a.application_name, a.pid, a.backend_start FROM pg_locks l "
+        "JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
+        "AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended(%s, 0)",
+        [key],
+    ).fetchone()
+    if row is None:
+        return "Somebody who has just finished"
+    return f"{row[0]!r} (Postgres process {row[1]}, since {row[2]:%Y-%m-%d %H:%M:%S} UTC)"

@@ -1,0 +1,113 @@
+"""Erasure on the lake and in the warehouse that the demo filled. It comes last: it is for good."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from pyarrow import parquet
+
+from tests.stack import Stack
+
+# An aircraft that flew from New York on most days, and one flight of the last night.
+AIRCRAFT = "N328AA"
+FLIGHT = {"carrier": "UA", "flight": "535", "origin": "JFK"}
+KEY = ("2013-10-07", "UA", "535", "JFK", "1759")
+
+
+def erase(stack: Stack, **entity: str) -> dict[str, Any]:
+    named = [f"--key={column}={value}" for column, value in entity.items()]
+    done = stack.daybreak("erase", "flight_delay", *named, "--reason", "asked for", "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def holds(path: Path, text: str) -> bool:
+    """Whether a file has a text in it, packed or not."""
+    if path.suffix == ".parquet":
+        columns = parquet.read_table(path).columns
+        texts = (column for column in columns if pa.types.is_string(column.type))
+        return any(pc.any(pc.match_substring(column, text)).as_py() for column in texts)
+    content = path.read_bytes()
+    return text.encode() in (gzip.decompress(content) if path.suffix == ".gz" else content)
+
+
+def files_with(stack: Stack, text: str) -> list[str]:
+    folders = (stack.settings.lake, stack.settings.landing)
+    files = [path for folder in folders for path in Path(folder).rglob("*") if path.is_file()]
+    assert len(files) > 1000
+    return [str(path) for path in files if holds(path, text)]
+
+
+def run(stack: Stack, *steps: tuple[str, ...]) -> None:
+    for step in steps:
+        done = stack.daybreak("run", step[0], "flight_delay", "--date", "2013-10-07", *step[1:])
+        assert done.returncode == 0, done.stderr
+
+
+def test_an_aircraft_leaves_no_trace_and_does_not_come_back(stack: Stack) -> None:
+    before = files_with(stack, AIRCRAFT)
+    assert len(before) > 100
+    landing = next(Path(p) for p in before if p.endswith("actuals.csv") and "2013-10-06" in p)
+    lines, delivered = landing.read_bytes().splitlines(keepends=True), landing.read_bytes()
+    arrived = landing.stat().st_mtime_ns
+
+    receipt = erase(stack, tailnum=AIRCRAFT)
+
+    assert receipt["rows"]["silver.actuals"] > 100
+    assert receipt["rows"]["silver.planes"] == 1
+    assert receipt["rows"]["bronze.schedule"] >= receipt["rows"]["silver.schedule"]
+    assert AIRCRAFT not in json.dumps(receipt)
+    assert files_with(stack, AIRCRAFT) == []
+    # Of the file only its lines are gone.
+    left = [line for line in lines if AIRCRAFT.encode() not in line]
+    assert landing.read_bytes() == b"".join(left)
+    assert landing.stat().st_mtime_ns == arrived
+
+    # The next night finds nothing new, and an old delivery does not bring it back.
+    run(stack, ("ingest",), ("conform",))
+    landing.write_bytes(delivered)
+    run(stack, ("ingest",), ("conform",), ("gate", "--layer", "silver"))
+    landing.write_bytes(b"".join(left))
+    assert files_with(stack, AIRCRAFT) == []
+
+
+def test_a_flight_is_taken_out_of_the_live_batch_too(stack: Stack) -> None:
+    receipt = erase(stack, **FLIGHT)
+    assert receipt["models"] == [1]
+    for place in ("gold.features", "gold.labels", "gold.predictions"):
+        assert receipt["rows"][place] >= 1, place
+    answer = stack.daybreak("lookup", "flight_delay", *KEY, "--json")
+    assert json.loads(answer.stdout)["score"] is None
+    url = stack.daybreak("warehouse-url", "--role", "reader").stdout.strip()
+    with psycopg.connect(url) as connection:
+        left = connection.execute(
+            "SELECT count(*) FROM predictions.flight_delay "
+            "WHERE carrier = 'UA' AND flight = 535 AND origin = 'JFK'"
+        ).fetchone()
+    assert left == (0,)
+    # Gold and warehouse still agree: publishing again changes nothing.
+    done = stack.daybreak("run", "publish", "flight_delay", "--date", "2013-10-07", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["facts"]["changed"] is False
+    # What the model learned from can be read no more, and that is said.
+    again = stack.daybreak("training-set", "flight_delay", "--version", "1")
+    assert again.returncode == 1
+    assert "cannot be read any more" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [("nobody=1", "has the columns"), ("flight=UA", "is integer"), ("flight", "names nothing")],
+)
+def test_an_erasure_of_what_is_not_there_is_wrong_usage(stack: Stack, named: str, why: str) -> None:
+    done = stack.daybreak("erase", "flight_delay", "--key", named, "--reason", "asked for")
+    assert done.returncode == 2
+    assert why in done.stderr
