@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from jobs.context import Context
 from jobs.errors import WrongUsage
 from jobs.lake import files
+from jobs.lake.parallel import side_by_side
 from jobs.lake.staging import Staged
 from jobs.lake.table import Table
 from jobs.quality import gate, suite
@@ -31,11 +32,7 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
     """
     spark = context.engine.session()
     waiting = [staged for staged in _staged(context, layer) if not staged.is_committed()]
-    days = {
-        staged.table.name: profiles(staged.read(spark), spec)
-        for staged in waiting
-        if layer == "silver" and (spec := _source(context, staged)).arrives.as_ == "daily"
-    }
+    days = _profiles(context, waiting) if layer == "silver" else {}
     rows = {
         staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
         for staged in waiting
@@ -59,6 +56,14 @@ def pages(context: Context, layer: str) -> list[str]:
         for table in _tables(context, layer)
     )
     return [page for page in found if files.exists(page)]
+
+
+def _profiles(context: Context, waiting: list[Staged]) -> dict[str, dict[str, Profile]]:
+    """The profiles of the staged days of each daily source, by table."""
+    spark = context.engine.session()
+    daily = [each for each in waiting if _source(context, each).arrives.as_ == "daily"]
+    found = side_by_side(daily, lambda each: profiles(each.read(spark), _source(context, each)))
+    return {each.table.name: days for each, days in zip(daily, found, strict=True)}
 
 
 def _source(context: Context, staged: Staged) -> Source:

@@ -133,8 +133,10 @@ class Rule(Spec):
 class Format(Spec):
     """How the files are written. Everything but `type` and `encoding` is about CSV only."""
 
-    type: Literal["csv", "jsonl", "parquet"] = Field(
-        default="csv", description="CSV or JSON lines, either of them also gzipped, or Parquet."
+    type: Literal["csv", "jsonl", "parquet", "delta"] = Field(
+        default="csv",
+        description="CSV or JSON lines, either of them also gzipped, or Parquet; or a Delta table "
+        "with `landing` naming its folder, of which the newest version counts.",
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"

@@ -67,5 +67,4 @@ def night(stack: Stack, base: Sandbox) -> Iterator[Night]:
 def clean(stack: Stack, base: Sandbox) -> Clean:
     with base.copy() as copy:
         clean = Night(stack, copy)
-        seconds = {step: clean.finish(step) for step in STEPS}
-        return Clean(clean.state(), seconds)
+        return Clean(seconds={step: clean.timed(step) for step in STEPS}, state=clean.state())

@@ -39,11 +39,13 @@ STEPS: tuple[Step, ...] = (
 )
 # Moments at which rows were written or looked at differ between any two runs.
 MOMENTS = ("scored_at", "seen_at")
+# What a process needs before a step begins.
+START_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Clean:
-    """What a clean run of a night leaves, and the seconds that each step took."""
+    """What a clean run of a night leaves, and the seconds that each step takes as a process."""
 
     state: Mapping[str, str]
     seconds: Mapping[Step, float]
@@ -101,6 +103,12 @@ class Night:
     def run(self, steps: Sequence[Step] = STEPS, date: dt.date = NIGHT) -> list[StepResult]:
         """Run steps in this process, which is quicker."""
         return [steps_module.run(step[0], self._context(step, date)) for step in steps]
+
+    def timed(self, step: Step) -> float:
+        """Run a step here; gives the seconds that it would take as a process of its own."""
+        began = time.monotonic()
+        self.run([step])
+        return time.monotonic() - began + START_SECONDS
 
     def refused(self, step: Step, date: dt.date = NIGHT) -> str:
         """Run a step that must be refused; gives what it said."""

@@ -156,6 +156,7 @@ class _Work:
         if clean:
             return Conforming(self.source, len(dates), rows)
         judged = _judged(self.quarantine.read(self.spark), changed)
+        self._forget_replaced(stale, where, changed)
         name, budget = self.tables.plan.name, self.spec.budget
         held_back = over_budget(name, self.source, budget, judged)
         if held_back:
@@ -166,6 +167,20 @@ class _Work:
         staged = len(dates) - len(held_back)
         quarantined = sum(each.quarantined for each in judged)
         return Conforming(self.source, staged, rows, quarantined, held_back)
+
+    def _forget_replaced(
+        self, parts: Mapping[str, Inputs], where: str | None, contents: list[Delivered]
+    ) -> None:
+        """Take what newer content of the same file has mended out of the staged quarantine."""
+        if not (old := replaced(contents)):
+            return
+        listed = [(each.batch_date, each.file, each.arrived_at) for each, _ in old]
+        schema = "_batch_date date, _file string, _micros long"
+        gone = f.broadcast(self.spark.createDataFrame(listed, schema))
+        rows = self.quarantine.read(self.spark)
+        numbered = rows.withColumn("_micros", f.unix_micros("_arrived_at"))
+        left = numbered.join(gone, on=["_batch_date", "_file", "_micros"], how="left_anti")
+        self.quarantine.write(left.select(*rows.columns), where, parts)
 
     def _hold_back(
         self, stale: Mapping[str, Inputs], changed: list[Delivered], over: set[dt.date]

@@ -107,6 +107,9 @@ def _deliver(context: Context, landing: Folder) -> dict[str, list[LandedFile]]:
             days = plan.batch_dates(source, context.dates, late=False).shifted(first=-1)
         found[source] = landed(plan, source, days)
         for file in found[source]:
+            if spec.format.type == "delta":
+                shutil.copytree(there.table(file.name)[0], Path(landing.root) / file.name)
+                continue
             with there.open(file.name) as stream:
                 landing.deliver(file.name, stream.read(), file.arrived_at)
     return found

@@ -6,7 +6,8 @@ Pure listing, without Spark: an Airflow sensor asks here whether a night can beg
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from jobs.errors import Refused
@@ -14,11 +15,16 @@ from jobs.ingest.store import Found, Store, store
 from jobs.plan import Dates, Plan
 
 UNFINISHED = (".tmp", ".part")
+DAY = "{date}"
+LOG = "/_delta_log/"
+COMMITS = f"{LOG}*.json"
 
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file below the landing root.
+    """A file below the landing root, or a Delta table.
+
+    Of a table, size and arrival are those of its newest commit.
 
     Attributes:
         name: its path below the root.
@@ -46,16 +52,21 @@ def landed(plan: Plan, source: str, dates: Dates | None) -> list[LandedFile]:
     """The files of a source that are there, sorted by name.
 
     Args:
-        dates: file dates of a daily source; not used for a snapshot, whose files all count.
+        dates: file dates of a daily source, None for all; not used for a snapshot, whose files
+            all count.
 
     Raises:
         Refused: the pattern leads out of the landing root, or the store refuses.
         Unavailable: the store cannot be reached.
     """
     there = landing_store(plan)
-    days: list[dt.date | None] = list(dates) if dates and _is_daily(plan, source) else [None]
+    days: list[dt.date | None] = [None]
+    if _is_daily(plan, source):
+        days = [*(dates or _days_there(plan, there, source))]
     patterns = {_pattern(plan, source, day): day for day in days}
-    found = [each for each in there.find(list(patterns)) if _is_finished(each)]
+    found = _found(plan, there, source, list(patterns))
+    is_delta = plan.usecase.sources[source].format.type == "delta"
+    arrivals = [each.modified for each in found] if is_delta else there.arrivals(found)
     return [
         LandedFile(
             each.name,
@@ -65,8 +76,28 @@ def landed(plan: Plan, source: str, dates: Dates | None) -> list[LandedFile]:
             at,
             each.problem,
         )
-        for each, at in zip(found, there.arrivals(found), strict=True)
+        for each, at in zip(found, arrivals, strict=True)
     ]
+
+
+def _days_there(plan: Plan, there: Store, source: str) -> list[dt.date]:
+    """The days of which a daily source may have files, found from the files' names."""
+    written = _pattern(plan, source, None)
+    # Whatever stands where the day should be; what is no day matches no pattern of a day either.
+    anything = written.replace(DAY, "*")
+    named = {
+        word
+        for each in _found(plan, there, source, [anything])
+        for word in re.findall(r"\d{4}-\d{2}-\d{2}", each.name)
+    }
+    return sorted(day for word in named if (day := _as_day(word)))
+
+
+def _as_day(word: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(word)
+    except ValueError:
+        return None
 
 
 def missing(plan: Plan, date: dt.date) -> list[str]:
@@ -76,12 +107,28 @@ def missing(plan: Plan, date: dt.date) -> list[str]:
     snapshot any one file is enough.
     """
     there = landing_store(plan)
-    wanted = [_needed(plan, source, date) for source in plan.usecase.sources]
+    wanted = {source: _needed(plan, source, date) for source in plan.usecase.sources}
     return [
         pattern
-        for pattern in wanted
-        if pattern and not any(_is_finished(each) for each in there.find([pattern]))
+        for source, pattern in wanted.items()
+        if pattern and not _found(plan, there, source, [pattern])
     ]
+
+
+def _found(plan: Plan, there: Store, source: str, patterns: list[str]) -> list[Found]:
+    """The finished files that match, or the tables with their newest commit."""
+    if plan.usecase.sources[source].format.type != "delta":
+        return [each for each in there.find(patterns) if _is_finished(each)]
+    newest: dict[str, Found] = {}
+    # In the order of their names, which are the numbers of the versions.
+    for commit in there.find([pattern + COMMITS for pattern in patterns]):
+        table = replace(
+            commit,
+            name=commit.name.partition(LOG)[0],
+            pattern=commit.pattern.removesuffix(COMMITS),
+        )
+        newest[table.name] = table
+    return [each for each in newest.values() if _is_finished(each)]
 
 
 def _needed(plan: Plan, source: str, date: dt.date) -> str | None:
@@ -103,7 +150,7 @@ def _pattern(plan: Plan, source: str, day: dt.date | None) -> str:
             "landing root.",
             "Write a pattern below the root, without a leading / and without `..`.",
         )
-    return written.replace("{date}", str(day))
+    return written.replace(DAY, str(day)) if day else written
 
 
 def _is_finished(found: Found) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from jobs.ingest import drift
+from jobs.ingest.drift import Layout
 from jobs.ingest.text import Limits, Unreadable, shortened
 from jobs.usecase import Source
 
@@ -43,25 +44,44 @@ def _batches(
         raise Unreadable(f"unpacks from {size:,} bytes to {unpacked:,}: a bomb")
     if file.metadata.num_rows == 0:
         raise Unreadable("has columns but no rows")
-    layout = drift.layout(file.schema_arrow.names, spec, day)
+    layout, row = drift.layout(file.schema_arrow.names, spec, day), 0
+    require_single_values(file.schema_arrow, layout)
+    for batch in file.iter_batches(AT_ONCE):
+        yield as_text(batch, layout, spec, row, limits)
+        row += batch.num_rows
+
+
+def require_single_values(schema: pa.Schema, layout: Layout) -> None:
+    """Refuse declared columns that hold lists, structs or bytes.
+
+    Raises:
+        Unreadable: there is one; the sentence names it.
+    """
     for header in filter(None, layout.columns.values()):
-        kind = file.schema_arrow.field(header).type
+        kind = schema.field(header).type
         if not _has_text(kind):
             raise Unreadable(f"has {header!r} as {kind}, which is no single value")
-    row = 1
-    for batch in file.iter_batches(AT_ONCE):
-        rows = batch.num_rows
-        columns = [
-            pa.nulls(rows, pa.string())
-            if header is None
-            else _text(batch[header], whole=spec.columns[name].type == "integer")
-            for name, header in layout.columns.items()
-        ]
-        numbers = pa.array(range(row, row + rows), pa.int64())
-        names = [*layout.columns, "_extra", "_malformed", "_row"]
-        found = [*columns, _extra(batch, layout.extra), pa.nulls(rows, pa.string()), numbers]
-        yield _without_huge(pa.RecordBatch.from_arrays(found, names=names), limits)
-        row += rows
+
+
+def as_text(
+    batch: pa.RecordBatch, layout: Layout, spec: Source, before: int, limits: Limits
+) -> pa.RecordBatch:
+    """A batch of typed columns as `jobs.ingest.records.batches` gives them.
+
+    Args:
+        before: how many records of the file came before it.
+    """
+    rows = batch.num_rows
+    columns = [
+        pa.nulls(rows, pa.string())
+        if header is None
+        else _text(batch[header], whole=spec.columns[name].type == "integer")
+        for name, header in layout.columns.items()
+    ]
+    numbers = pa.array(range(before + 1, before + 1 + rows), pa.int64())
+    names = [*layout.columns, "_extra", "_malformed", "_row"]
+    found = [*columns, _extra(batch, layout.extra), pa.nulls(rows, pa.string()), numbers]
+    return _without_huge(pa.RecordBatch.from_arrays(found, names=names), limits)
 
 
 def _has_text(kind: pa.DataType) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -25,6 +26,7 @@ from pyspark.sql.types import (
 )
 
 from jobs.errors import Refused, Unavailable
+from jobs.ingest.deltatable import Landed
 from jobs.ingest.landing import LandedFile
 from jobs.ingest.records import batches
 from jobs.ingest.store import Store
@@ -170,14 +172,15 @@ class _Inspect:
 
     def _one(self, file: dict[str, Any]) -> tuple[str, int, str]:
         try:
-            with self.store.open(file["name"]) as raw:
-                hashed, rows, reason = _Hashed(raw), 0, ""
+            with _opened(self.store, file, self.spec, self.limits) as content:
+                rows, reason = 0, ""
                 try:
-                    found = _records(hashed, file, self.spec, self.limits)
-                    rows = sum(batch.num_rows for batch in found)
+                    rows = sum(batch.num_rows for batch in content.batches)
                 except Unreadable as error:
                     rows, reason = 0, str(error)
-                return hashed.hexdigest(), rows, reason
+                return content.digest(), rows, reason
+        except Unreadable as error:
+            return "", 0, str(error)
         except OSError as error:
             return "", 0, f"cannot be opened ({type(error).__name__}: {error.strerror or error})"
 
@@ -192,11 +195,10 @@ class _Read:
 
     def __call__(self, listed: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for file in _each(listed):
-            with self.store.open(file["name"]) as raw:
-                hashed = _Hashed(raw)
-                for batch in _records(hashed, file, self.spec, self.limits):
+            with _opened(self.store, file, self.spec, self.limits) as content:
+                for batch in content.batches:
                     yield self._bronze(self._left(batch), file)
-                if hashed.hexdigest() != file["sha256"]:
+                if content.digest() != file["sha256"]:
                     raise Unreadable(f"{file['name']} changed while it was being read")
 
     def _left(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -222,11 +224,25 @@ class _Read:
         )
 
 
-def _records(
-    hashed: _Hashed, file: dict[str, Any], spec: Source, limits: Limits
-) -> Iterator[pa.RecordBatch]:
-    raw = cast(BinaryIO, hashed)
-    return batches(raw, file["name"], file["size"], spec, file["batch_date"], limits)
+@dataclass(frozen=True)
+class _Content:
+    """What is in a file or table, and its digest once that was read."""
+
+    batches: Iterator[pa.RecordBatch]
+    digest: Callable[[], str]
+
+
+@contextmanager
+def _opened(store: Store, file: dict[str, Any], spec: Source, limits: Limits) -> Iterator[_Content]:
+    name, day = file["name"], file["batch_date"]
+    if spec.format.type == "delta":
+        table = Landed.open(*store.table(name))
+        yield _Content(table.batches(spec, day, limits), table.digest)
+        return
+    with store.open(name) as raw:
+        hashed = _Hashed(raw)
+        found = batches(cast(BinaryIO, hashed), name, file["size"], spec, day, limits)
+        yield _Content(found, hashed.hexdigest)
 
 
 def _each(listed: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:

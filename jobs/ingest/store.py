@@ -56,6 +56,10 @@ class Store(Protocol):
         """A file's bytes as they are stored; `FileNotFoundError` if it has gone."""
         ...
 
+    def table(self, name: str) -> tuple[str, dict[str, str]]:
+        """The address of a Delta table for delta-rs, and the options that it needs to read it."""
+        ...
+
     def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
         """Put a file there whole or not at all, as if it had arrived at `at`.
 
@@ -93,17 +97,25 @@ class Folder:
         with (Path(self.root) / name).open("rb") as stream:
             yield stream
 
+    def table(self, name: str) -> tuple[str, dict[str, str]]:
+        return str(Path(self.root) / name), {}
+
     def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
         path = Path(self.root) / name
-        seconds = at.timestamp()
-        if path.is_file() and path.stat().st_mtime == seconds and path.read_bytes() == content:
+        micros = (at - EPOCH) // dt.timedelta(microseconds=1)
+        if path.is_file() and _micros(path) == micros and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         unfinished.write_bytes(content)
-        os.utime(unfinished, (seconds, seconds))
+        # In whole nanoseconds: as seconds, a moment of today would lose its microseconds.
+        os.utime(unfinished, ns=(micros * 1000, micros * 1000))
         unfinished.replace(path)
         return True
+
+
+def _micros(path: Path) -> int:
+    return path.stat().st_mtime_ns // 1000
 
 
 def _found(path: Path, pattern: str, root: Path, inside: Path) -> Found | None:
@@ -193,6 +205,13 @@ class Bucket:
                 f"with: MD5 {md5.hexdigest()} instead of {etag}.",
                 "Try again; if it stays, the store is damaged: deliver the file again.",
             )
+
+    def table(self, name: str) -> tuple[str, dict[str, str]]:
+        address = f"s3://{self.bucket}/{self._key(name)}"
+        if self.endpoint is None:
+            return address, {}
+        # Stores that are not AWS's own are often reached without TLS, inside a private network.
+        return address, {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ALLOW_HTTP": "true"}
 
     def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
         client, key = self._client(), self._key(name)

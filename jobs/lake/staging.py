@@ -58,16 +58,17 @@ class Staged:
     ) -> None:
         """Stage `df`, which will replace the rows for which `where` is true (None: all rows).
 
+        `df` may be made of what was staged before.
+
         Args:
             parts: the table's parts that `where` names, and what they are made of.
         """
         staged_at = now()
-        files.remove_file(self._manifest)
-        self._remove_rows()
         rows = f"{ROWS}{uuid.uuid4().hex}"
         self.table.conforming(df).write.parquet(f"{self.path}/{rows}")
         manifest = {"where": where, "committed": False, "rows": rows, "staged_at": staged_at}
         files.write_json(self._manifest, {**manifest, "parts": dict(parts or {}), "only": None})
+        self._remove_rows(but=rows)
 
     def narrow(self, where: str, parts: Mapping[str, Inputs]) -> None:
         """Leave out what is staged but not within `where`, which names only `parts`."""
@@ -136,10 +137,10 @@ class Staged:
             )
         return manifest
 
-    def _remove_rows(self) -> None:
+    def _remove_rows(self, but: str = "") -> None:
         for found in files.list_folder(self.path):
             name = found.rsplit("/", 1)[1]
-            if name.startswith(ROWS):
+            if name.startswith(ROWS) and name != but:
                 files.remove_folder(f"{self.path}/{name}")
 
     def discard(self) -> None:

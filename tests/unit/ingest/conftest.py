@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from jobs.plan import Plan
 from jobs.settings import Settings
@@ -49,3 +53,28 @@ def plan(tmp_path: Path, settings: Settings) -> Plan:
         update={"landing": str(tmp_path / "landing"), "lake": str(tmp_path / "lake")}
     )
     return Plan(UseCase.model_validate(USE_CASE), placed)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = boto3.client("s3", endpoint_url=endpoint)
+    client.create_bucket(Bucket="landing")
+    return client
+
+
+@pytest.fixture
+def in_s3(plan: Plan, s3: Any, endpoint: str) -> Plan:
+    update = {"landing": "s3://landing/in", "s3_endpoint": endpoint}
+    return Plan(plan.usecase, plan.settings.model_copy(update=update))

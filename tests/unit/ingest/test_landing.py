@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from jobs.errors import Refused, Unavailable
 from jobs.ingest.landing import landed, landing_store, missing
@@ -82,31 +79,6 @@ def test_the_first_night_needs_nothing_from_before_the_start(plan: Plan) -> None
     assert missing(plan, dt.date(2024, 1, 1)) == []
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = boto3.client("s3", endpoint_url=endpoint)
-    client.create_bucket(Bucket="landing")
-    return client
-
-
-@pytest.fixture
-def in_s3(plan: Plan, s3: Any, endpoint: str) -> Plan:
-    update = {"landing": "s3://landing/in", "s3_endpoint": endpoint}
-    return Plan(plan.usecase, plan.settings.model_copy(update=update))
-
-
 def test_lists_a_bucket_like_a_folder(in_s3: Plan, s3: Any) -> None:
     arrived = {"arrived-at": LATE_EVENING.isoformat()}
     for name in ("date=2024-01-02/a.csv", "date=2024-01-02/_x", "date=2024-01-12/a.csv"):
@@ -156,3 +128,16 @@ def test_a_time_without_zone_in_the_metadata_is_refused(in_s3: Plan, s3: Any) ->
     )
     with pytest.raises(Refused, match="not an ISO 8601 time with a zone"):
         landed(in_s3, "people", None)
+
+
+def test_all_days_of_a_daily_source_are_found_from_its_files(plan: Plan) -> None:
+    names = [
+        "visits/date=2024-01-02/a.csv",
+        "visits/date=2019-12-31/2024-02-30.csv",
+        "visits/date=someday/a.csv",
+        "visits/date=2024-01-03/_hidden.csv",
+    ]
+    for name in names:
+        put(plan, name)
+    found = [(each.name, each.batch_date) for each in landed(plan, "visits", None)]
+    assert found == [(names[1], dt.date(2019, 12, 31)), (names[0], dt.date(2024, 1, 2))]

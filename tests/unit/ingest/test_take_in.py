@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from jobs.ingest import ledger
 from jobs.ingest.take_in import Taken, take_in
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
+from jobs.usecase import Format
 
 DAY = dt.date(2024, 1, 2)
 FOLDER = "visits/date=2024-01-02"
@@ -135,3 +138,19 @@ def test_killed_between_bronze_and_ledger_nothing_is_doubled(
     assert [row[2] for row in bronze(spark, plan)] == ["ann", None, "cid", "dan"]
     assert Tables(plan).ledger().read(spark).count() == 2
     assert night().files == 0
+
+
+def test_a_table_is_taken_in_once_for_each_version(spark: SparkSession, plan: Plan) -> None:
+    people = plan.usecase.sources["people"]
+    delta = people.model_copy(update={"landing": "people", "format": Format(type="delta")})
+    sources = {**plan.usecase.sources, "people": delta}
+    tables = Tables(Plan(plan.usecase.model_copy(update={"sources": sources}), plan.settings))
+    folder = Path(plan.settings.landing) / "people"
+    folder.mkdir(parents=True)
+    for who, files in (("ann", 1), (None, 0), ("bob", 1)):
+        if who:
+            write_deltalake(folder, pa.table({"who": [who], "city": ["Rome"]}), mode="append")
+        assert take_in(spark, tables, {"people": None})[0].files == files
+    rows = tables.bronze("people").read(spark).orderBy("_arrived_at", "_row").collect()
+    assert [(row["_file"], row["who"]) for row in rows[:1]] == [("people", "ann")]
+    assert sorted(row["who"] for row in rows[1:]) == ["ann", "bob"]
