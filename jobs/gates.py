@@ -6,9 +6,11 @@ import datetime as dt
 from collections.abc import Mapping
 
 from jobs.context import Context
-from jobs.errors import WrongUsage
+from jobs.errors import Refused, WrongUsage
 from jobs.lake import files
+from jobs.lake.made import WHOLE, Made
 from jobs.lake.parallel import side_by_side
+from jobs.lake.refused import Refusals
 from jobs.lake.staging import Staged
 from jobs.lake.table import Table
 from jobs.quality import gate, suite
@@ -32,6 +34,9 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
     """
     spark = context.engine.session()
     waiting = [staged for staged in _staged(context, layer) if not staged.is_committed()]
+    if layer == "silver":
+        _require_tonight(context, waiting)
+        _complete_profiles(context)
     days = _profiles(context, waiting) if layer == "silver" else {}
     rows = {
         staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
@@ -46,7 +51,50 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
         staged.commit(spark)
         if found := days.get(staged.table.name):
             Profiles(staged.table).add(found)
+        if layer == "silver":
+            for part in staged.parts():
+                Refusals(context.tables.root, staged.table.name).clear(part)
     return rows
+
+
+def _require_tonight(context: Context, waiting: list[Staged]) -> None:
+    """A single night needs a day of each source, staged now or let through before.
+
+    Raises:
+        Refused: one is neither.
+    """
+    if len(context.dates) > 1:
+        return
+    staged = {each.table.name: each.parts() for each in waiting}
+    lacking = []
+    for source, spec in context.plan.usecase.sources.items():
+        table = context.tables.silver(source)
+        day = context.date - dt.timedelta(days=spec.arrives.lag)
+        part = str(day) if spec.arrives.as_ == "daily" else WHOLE
+        if day < context.plan.usecase.schedule.start and part != WHOLE:
+            continue
+        if part not in staged.get(table.name, {}) and part not in Made(table).inputs():
+            lacking.append(f"{table.name} of {part}")
+    if lacking:
+        raise Refused(
+            f"The night of {context.date} needs {', '.join(lacking)}, which is neither staged nor "
+            "let through before.",
+            f"Run `daybreak run conform {context.plan.name} --date {context.date}` first.",
+        )
+
+
+def _complete_profiles(context: Context) -> None:
+    """Add the profiles that a run killed right after its commit has not written."""
+    spark = context.engine.session()
+    for staged in _staged(context, "silver"):
+        spec, profiled = _source(context, staged), Profiles(staged.table)
+        if not staged.is_committed() or spec.arrives.as_ != "daily":
+            continue
+        there = profiled.read()
+        lacking = [dt.date.fromisoformat(part) for part in staged.parts() if part not in there]
+        if lacking:
+            rows = staged.table.read(spark).where(staged.table.of_dates(lacking))
+            profiled.add(profiles(rows, spec))
 
 
 def pages(context: Context, layer: str) -> list[str]:
@@ -94,6 +142,9 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
     result = gate.validate(staged.read(context.engine.session()), _suite(context, layer, staged))
     if layer == "silver":
         result = result.and_also(_unusual(context, staged, days))
+    if not result.passed and layer == "silver" and len(context.dates) == 1:
+        for part, inputs in staged.parts().items():
+            Refusals(context.tables.root, staged.table.name).add(part, inputs["files"])
     page = keep(context.tables.root, staged.batch, result.to_json(), result.page(staged.batch))
     gate.require(
         result,

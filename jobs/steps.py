@@ -107,6 +107,7 @@ def conform(context: Context) -> StepResult:
                     delivered,
                     _batch_dates(context, source),
                     str(context.dates),
+                    night=len(context.dates) == 1,
                 ),
             )
     _require_tonight(context, done)
@@ -147,16 +148,24 @@ def features(context: Context) -> StepResult:
             return _result(context, "features", "found every date built already", {})
         spark = context.engine.session()
         dates = [dt.date.fromisoformat(part) for part in sorted(parts)]
-        silver = {name: tables.silver(name).read(spark) for name in context.plan.usecase.sources}
+        sources = context.plan.usecase.sources
+        silver = {name: tables.silver(name).read(spark) for name in sources}
         around = Dates(dates[0], dates[-1])
         made = build(context.plan, silver, around, known.cutoffs(around))
         where = table.of_dates(dates)
         staged.write(made if len(dates) == len(around) else made.where(where), where, parts)
         rows = staged.read(spark).count()
+    unseen = [source for source in sources if known.came_too_late(source, context.date)]
     return _result(
         context,
         "features",
-        f"staged {rows} rows for {len(dates)} prediction dates",
+        f"staged {rows} rows for {len(dates)} prediction dates"
+        + (
+            f"; what {', '.join(unseen)} delivered for {context.date} came after that day had "
+            "ended, and is not used"
+            if unseen and len(context.dates) == 1
+            else ""
+        ),
         {table.name: rows},
     )
 
@@ -261,8 +270,9 @@ def publish(context: Context) -> StepResult:
     """Put the newest scores of one prediction date live in the warehouse."""
     from jobs.prediction.publish import publish as go_live
 
-    frame, version = newest_scores(context)
-    published = go_live(context, frame)
+    with _turn(context, "publish"):
+        frame, version = newest_scores(context)
+        published = go_live(context, frame)
     return _result(
         context,
         "publish",

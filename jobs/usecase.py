@@ -387,6 +387,14 @@ class UseCase(Spec):
             missing = sorted(set(self.entity.key) - set(self.sources[source].columns))
             if missing:
                 raise ValueError(f"source {source!r} lacks the entity's key columns {missing}")
+        chained = [
+            f"sources.{name}.columns.{column}"
+            for name, of in self.sources.items()
+            for column, spec in of.columns.items()
+            if spec.references and of.arrives.as_ == "snapshot"
+        ]
+        if chained:
+            raise ValueError(f"{', '.join(chained)}: a snapshot refers to nothing")
         nowhere = [
             f"sources.{name}.columns.{column}.references {spec.references!r}"
             for name, of in self.sources.items()

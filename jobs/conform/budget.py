@@ -92,7 +92,7 @@ def _said(rule: str, column: str, count: int, rows: int) -> str:
 
 
 def _newest(files: Iterable[Judged]) -> list[Judged]:
-    newest: dict[tuple[dt.date, str], Judged] = {}
+    newest: dict[str, Judged] = {}
     for each in sorted(files, key=lambda each: each.delivered.arrived_at):
-        newest[each.delivered.batch_date, each.delivered.file] = each
+        newest[each.delivered.file] = each
     return list(newest.values())

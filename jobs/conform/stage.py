@@ -11,16 +11,19 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as f
 
 from jobs.conform.budget import Judged, over_budget
 from jobs.conform.conform import Conformed, conform, repeated
 from jobs.errors import Refused
+from jobs.lake import files
 from jobs.lake.deliveries import Delivered, replaced
 from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
+from jobs.lake.refused import Refusals
 from jobs.lake.staging import Staged
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
@@ -28,6 +31,17 @@ from jobs.usecase import Source
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, GroupedData, SparkSession
+
+
+# What of a source's declaration its silver does not depend on.
+IRRELEVANT: Any = {
+    "landing": True,
+    "budget": True,
+    "usual": True,
+    "drift": True,
+    "arrives": {"late"},
+}
+CODE = files.digest(Path(__file__).parent, "*.py")
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,8 @@ def stage(
     delivered: Mapping[str, Sequence[Delivered]],
     dates: Dates | None,
     batch: str,
+    *,
+    night: bool = True,
 ) -> Conforming:
     """Stage silver and quarantine of the batch dates whose bronze has changed.
 
@@ -78,6 +94,8 @@ def stage(
         delivered: what was taken into bronze, by source.
         dates: file dates of a daily source; None takes a whole snapshot.
         batch: names the run, and the staging place.
+        night: the run is of a single night, whose gate looks at its newest day with more care. A
+            range does not take what such a gate has refused.
     """
     work = _Work(spark, tables, source, batch)
     stale = work.stale(delivered, dates)
@@ -87,7 +105,13 @@ def stage(
                 staged.discard()
         return Conforming(source)
     changed = [each for each in delivered[source] if work.part(each) in stale]
-    return work.stage(stale, changed)
+    kept_out = {} if night else work.refused_by_gate(changed)
+    left = [each for each in changed if each.batch_date not in kept_out]
+    parts = {part: stale[part] for part in {work.part(each) for each in left}}
+    if not left:
+        return Conforming(source, held_back=kept_out)
+    done = work.stage(parts, left)
+    return replace(done, held_back={**done.held_back, **kept_out})
 
 
 @dataclass(frozen=True)
@@ -131,12 +155,33 @@ class _Work:
         inputs = {part: _inputs(declared, of) for part, of in parts.items()}
         return Made(self.tables.silver(self.source)).stale(inputs)
 
+    def refused_by_gate(self, changed: list[Delivered]) -> dict[dt.date, Refused]:
+        """The days whose newest contents the gate of a night has refused."""
+        old = {each for each, _ in replaced(changed)}
+        name = self.tables.silver(self.source).name
+        refused = Refusals(self.tables.root, name).read()
+        days = {
+            each.batch_date
+            for each in changed
+            if each not in old and [each.file, each.arrived_at] in refused.get(self.part(each), [])
+        }
+        return {
+            day: Refused(
+                f"{name} of {day} was refused by the gate of its night, and its files have not "
+                "come again since.",
+                "Have them delivered again under the same names, or accept the day by its night: "
+                "`daybreak run gate ... --unusual accept`.",
+            )
+            for day in days
+        }
+
     def _declared(self, delivered: Mapping[str, Sequence[Delivered]]) -> str:
         """A digest of what the rows depend on beside their files: rules, and values referred to."""
-        written = [self.spec.model_dump_json(exclude={"landing", "budget"})]
+        written = [self.spec.model_dump_json(exclude=IRRELEVANT), CODE]
         for reference in self._references().values():
             to = reference.partition(".")[0]
-            written += [to, *sorted(f"{d.file} {d.arrived_at}" for d in delivered[to])]
+            written += [to, self.tables.plan.usecase.sources[to].model_dump_json()]
+            written += sorted(f"{d.file} {d.arrived_at}" for d in delivered[to])
         return hashlib.sha256("\n".join(written).encode()).hexdigest()[:16]
 
     def _references(self) -> dict[str, str]:
@@ -144,50 +189,72 @@ class _Work:
         return {name: reference for name, reference in found.items() if reference}
 
     def stage(self, stale: Mapping[str, Inputs], changed: list[Delivered]) -> Conforming:
-        dates = sorted({each.batch_date for each in changed})
-        where = self.tables.silver(self.source).of_dates(dates) if self.is_daily else None
-        conformed = self._conformed(dates, changed)
-        self.silver.write(conformed.silver, where, stale)
+        old = {each for each, _ in replaced(changed)}
+        refused = Refusals(self.tables.root, self.tables.silver(self.source).name).read()
+        unsound = {
+            each for each in old if [each.file, each.arrived_at] in refused.get(self.part(each), [])
+        }
+        rows, judged = self._staged(stale, [each for each in changed if each not in unsound])
+        if over := {each.delivered for each in judged if self._is_over(each)} & old:
+            unsound |= over
+            rows, judged = self._staged(stale, [each for each in changed if each not in unsound])
+        self._forget_replaced(stale, [each.delivered for each in judged])
+        held_back = over_budget(self.tables.plan.name, self.source, self.spec.budget, judged)
+        if held_back:
+            good = [each for each in changed if each.batch_date not in held_back]
+            self._hold_back(stale, [each for each in good if each not in unsound], set(held_back))
+            rows = self.silver.read(self.spark).count() if self.silver.is_there() else 0
+        if unsound and self.silver.is_there():
+            self.silver.note(UNSOUND, self._by_part(unsound))
+        dates = len({each.batch_date for each in changed}) - len(held_back)
+        quarantined = sum(each.quarantined for each in judged)
+        return Conforming(self.source, dates, rows, quarantined, held_back)
+
+    def _staged(
+        self, parts: Mapping[str, Inputs], contents: list[Delivered]
+    ) -> tuple[int, list[Judged]]:
+        """Stage what some contents become; gives the rows of silver, and the contents judged."""
+        dates = sorted({each.batch_date for each in contents})
+        conformed = self._conformed(dates, contents)
+        where = self._where(parts)
+        self.silver.write(conformed.silver, where, parts)
         rows = self.silver.read(self.spark).count()
         # Most nights nothing fails, and then there is no need to look for it.
-        clean = rows == sum(each.rows for each in changed)
+        clean = rows == sum(each.rows for each in contents)
         failed = conformed.quarantine.limit(0) if clean else conformed.quarantine
-        self.quarantine.write(failed, where, stale)
+        self.quarantine.write(failed, where, parts)
         if clean:
-            return Conforming(self.source, len(dates), rows)
-        judged = _judged(self.quarantine.read(self.spark), changed)
-        self._forget_replaced(stale, where, changed)
-        name, budget = self.tables.plan.name, self.spec.budget
-        held_back = over_budget(name, self.source, budget, judged)
-        if held_back:
-            self._hold_back(stale, changed, set(held_back))
-            rows = self.silver.read(self.spark).count() if self.silver.is_there() else 0
-        if self.silver.is_there():
-            self.silver.note(UNSOUND, self._unsound(judged))
-        staged = len(dates) - len(held_back)
-        quarantined = sum(each.quarantined for each in judged)
-        return Conforming(self.source, staged, rows, quarantined, held_back)
+            return rows, [Judged(each) for each in contents]
+        return rows, _judged(self.quarantine.read(self.spark), contents)
 
-    def _forget_replaced(
-        self, parts: Mapping[str, Inputs], where: str | None, contents: list[Delivered]
-    ) -> None:
+    def _where(self, parts: Iterable[str]) -> str | None:
+        if not self.is_daily:
+            return None
+        days = [dt.date.fromisoformat(part) for part in sorted(parts)]
+        return self.tables.silver(self.source).of_dates(days)
+
+    def _is_over(self, each: Judged) -> bool:
+        return bool(over_budget(self.tables.plan.name, self.source, self.spec.budget, [each]))
+
+    def _by_part(self, contents: Iterable[Delivered]) -> dict[str, list[list[object]]]:
+        found: dict[str, list[list[object]]] = {}
+        for each in sorted(contents, key=lambda each: (each.file, each.arrived_at)):
+            found.setdefault(self.part(each), []).append([each.file, each.arrived_at])
+        return found
+
+    def _forget_replaced(self, parts: Mapping[str, Inputs], contents: list[Delivered]) -> None:
         """Take what newer content of the same file has mended out of the staged quarantine."""
-        if not (old := replaced(contents)):
+        if not (old := [each for each, _ in replaced(contents)]):
             return
-        listed = [(each.batch_date, each.file, each.arrived_at) for each, _ in old]
-        schema = "_batch_date date, _file string, _micros long"
-        gone = f.broadcast(self.spark.createDataFrame(listed, schema))
         rows = self.quarantine.read(self.spark)
-        numbered = rows.withColumn("_micros", f.unix_micros("_arrived_at"))
-        left = numbered.join(gone, on=["_batch_date", "_file", "_micros"], how="left_anti")
-        self.quarantine.write(left.select(*rows.columns), where, parts)
+        left = _of_contents(rows, old, how="left_anti")
+        self.quarantine.write(left, self._where(parts), parts)
 
     def _hold_back(
-        self, stale: Mapping[str, Inputs], changed: list[Delivered], over: set[dt.date]
+        self, stale: Mapping[str, Inputs], good: list[Delivered], over: set[dt.date]
     ) -> None:
         """Show the quarantine of dates over their budget, and leave their silver as it is."""
         table = self.tables.quarantine(self.source)
-        good = [each for each in changed if each.batch_date not in over]
         everything = self.quarantine.read(self.spark)
         if self.is_daily:
             shown = table.of_dates(sorted(over))
@@ -209,20 +276,11 @@ class _Work:
         made = {WHOLE: _inputs(stale[WHOLE]["declared"], good)}
         self.silver.write(self._conformed(dates, good).silver, None, made)
 
-    def _unsound(self, judged: list[Judged]) -> dict[str, list[list[object]]]:
-        """By part, the contents that were over the budget until their file came again."""
-        old = {each for each, _ in replaced(one.delivered for one in judged)}
-        found: dict[str, list[list[object]]] = {}
-        for each in judged:
-            budget, was = self.spec.budget, each.delivered
-            if was in old and over_budget(self.tables.plan.name, self.source, budget, [each]):
-                found.setdefault(self.part(was), []).append([was.file, was.arrived_at])
-        return found
-
     def _conformed(self, dates: list[dt.date], contents: list[Delivered]) -> Conformed:
         """Conform, and pay for telling versions apart only where a key comes twice."""
         bronze = self.tables.bronze(self.source)
-        rows = bronze.read(self.spark).where(bronze.of_dates(dates))
+        there = bronze.read(self.spark).where(bronze.of_dates(dates))
+        rows = _of_contents(there, contents)
         corrected = replaced(contents) if self.is_daily else []
         twice = {row[0] for row in repeated(rows, self.spec).collect()}
         twice |= {old.batch_date for old, _ in corrected}
@@ -271,6 +329,18 @@ def _inputs(declared: str, delivered: Iterable[Delivered]) -> Inputs:
     # The arrival stands for the content: bronze has one content per name and arrival.
     files = sorted([each.file, each.arrived_at] for each in delivered)
     return {"declared": declared, "files": files}
+
+
+def _of_contents(
+    rows: DataFrame, contents: Iterable[Delivered], how: str = "left_semi"
+) -> DataFrame:
+    """The rows of some contents; with `left_anti` all others."""
+    listed = [(each.batch_date, each.file, each.arrived_at) for each in contents]
+    schema = "_batch_date date, _file string, _micros long"
+    these = f.broadcast(rows.sparkSession.createDataFrame(listed, schema))
+    numbered = rows.withColumn("_micros", f.unix_micros("_arrived_at"))
+    found = numbered.join(these, on=["_batch_date", "_file", "_micros"], how=how)
+    return found.select(*rows.columns)
 
 
 def _by_file(rows: DataFrame, *by: str) -> GroupedData:

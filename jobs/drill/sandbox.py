@@ -18,10 +18,12 @@ from jobs.ingest.landing import LandedFile, landed, landing_store
 from jobs.ingest.store import Folder
 from jobs.lake.made import Made
 from jobs.lake.table import Table
+from jobs.prediction.turn import lake_turn
 from jobs.quality.usual import Profiles
 
 # Not part of what tables hold, and not wanted twice.
 ASIDE = ("_staging", "_gates")
+DRILLS = "_drill"
 DAY_SECONDS = 86_400
 
 
@@ -72,7 +74,7 @@ def sandbox(context: Context) -> Iterator[Sandbox]:
             f"no features for {before}.",
             "Choose a date with nights before it: see `daybreak publications`.",
         )
-    folder = Path(plan.settings.lake) / "_drill" / uuid.uuid4().hex[:8]
+    folder = Path(plan.settings.lake) / DRILLS / uuid.uuid4().hex[:8]
     _sweep(folder.parent)
     placed = plan.settings.model_copy(
         update={"lake": str(folder / "lake"), "landing": str(folder / "landing")}
@@ -81,7 +83,8 @@ def sandbox(context: Context) -> Iterator[Sandbox]:
         source = Path(plan.settings.lake) / plan.name
         target = Path(placed.lake) / plan.name
         aside = shutil.ignore_patterns(*ASIDE)
-        shutil.copytree(source, target, copy_function=_copied, ignore=aside)
+        with lake_turn(plan.settings, plan.name, f"copy {plan.name} for a drill"):
+            shutil.copytree(source, target, copy_function=_copied, ignore=aside)
         inside = replace(context, plan=replace(plan, settings=placed))
         _undo(inside)
         yield Sandbox(inside, _deliver(context, Folder(placed.landing)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import reduce
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as f
 
 from jobs.context import Context
+from jobs.drill.sandbox import DRILLS
 from jobs.erasure.rewriting import without
 from jobs.erasure.warehouse import erase_batches
 from jobs.errors import WrongUsage
@@ -131,7 +133,12 @@ class _Erasure:
         tombstones = Tombstones.read(tables.root).with_another(self.entity, columns)
         # First of all, so that nothing that is delivered from now on brings it back.
         tombstones.write(tables.root)
-        models = self._models()
+        mark = tombstones.hash_of(self.entity, columns)
+        pending = f"{tables.root}/_receipts/unfinished-{mark[:16]}.json"
+        # What a run that was killed has removed already tells of no model any more.
+        begun = files.read_json(pending) or {"models": []}
+        models = tuple(sorted({*begun["models"], *self._models()}))
+        files.write_json(pending, {"models": models})
         for source, spec in self.sources.items():
             self._landing(source, spec)
             self._table(tables.bronze(source), self._in_bronze(spec))
@@ -146,7 +153,7 @@ class _Erasure:
         receipt = Receipt(
             plan.name,
             tuple(sorted(self.entity)),
-            tombstones.hash_of(self.entity, columns),
+            mark,
             dt.datetime.now(dt.UTC),
             reason,
             self.rows,
@@ -155,6 +162,7 @@ class _Erasure:
         )
         name = f"{receipt.at:%Y%m%dT%H%M%SZ}-{receipt.tombstone[:8]}"
         files.write_json(f"{tables.root}/_receipts/{name}.json", asdict(receipt))
+        files.remove_file(pending)
         return receipt
 
     def _note(self, place: str, gone: int) -> None:
@@ -165,12 +173,12 @@ class _Erasure:
             self.looked_at.append(place)
 
     def _models(self) -> tuple[int, ...]:
-        """The versions that learned from a date on which the entity has features."""
-        table = self.context.tables.features()
-        if not table.exists() or not self.entity.keys() <= set(table.schema.names):
-            return ()
-        rows = table.read(self.context.engine.session()).where(self._in_gold(table))
-        days = {row[0] for row in rows.select("prediction_date").distinct().collect()}
+        """The versions that learned from days of which silver has rows of the entity."""
+        spark, tables = self.context.engine.session(), self.context.tables
+        days: set[dt.date] = set()
+        for source, spec in self.sources.items():
+            rows = tables.silver(source).read(spark).where(self._typed(spec.columns))
+            days |= {row[0] for row in rows.select("_batch_date").distinct().collect()}
         return trained_on(self.context.plan, days) if days else ()
 
     def _landing(self, source: str, spec: Source) -> None:
@@ -249,22 +257,25 @@ class _Erasure:
         spark, tables = self.context.engine.session(), self.context.tables
         spark.conf.set(RETENTION_CHECK, "false")
         try:
+            # All of them: an older version may hold what the newest one had lost before.
             for table in everything(tables):
-                if table.exists() and table.name in {*self.rows, "bronze.ledger"}:
+                if table.exists():
                     spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
         finally:
             spark.conf.set(RETENTION_CHECK, "true")
         files.remove_folder(f"{tables.root}/_staging")
         files.remove_folder(f"{tables.root}/_gates")
+        # Copies that drills have made, of which one may have been killed.
+        files.remove_folder(f"{self.context.plan.settings.lake}/{DRILLS}")
 
     def _belongs(self, spec: Source) -> Callable[[Mapping[str, str | None], str], bool]:
         wanted = {n: canonical(spec.columns[n], value) for n, value in self.entity.items()}
 
         def belongs(row: Mapping[str, str | None], raw: str) -> bool:
-            if wanted.keys() <= row.keys():
+            if row:
                 return all(canonical(spec.columns[n], row[n]) == v for n, v in wanted.items())
             # A record that cannot be split: whoever is named in it belongs to it.
-            return all(value in raw for value in self.entity.values())
+            return all(re.search(_whole(value), raw) for value in self.entity.values())
 
         return belongs
 
@@ -281,7 +292,7 @@ class _Erasure:
 
     def _named(self, column: str, path: str = "") -> Expression:
         text = f.get_json_object(column, path) if path else f.col(column)
-        named = [f.contains(text, f.lit(value)) for value in self.entity.values()]
+        named = [f.rlike(text, f.lit(_whole(value))) for value in self.entity.values()]
         return f.coalesce(reduce(and_, named), f.lit(False))
 
     def _typed(self, columns: Mapping[str, Column]) -> Expression:
@@ -297,6 +308,11 @@ class _Erasure:
         return reduce(and_, same)
 
 
+def _whole(value: str) -> str:
+    """A pattern, for Python as for Java, of a value that is not a part of a longer one."""
+    return rf"(?<![\w.-]){re.escape(value)}(?![\w.-])"
+
+
 def _joined(rows: DataFrame, known: DataFrame) -> DataFrame:
     return rows.join(f.broadcast(known), on=["_file", "_arrived_at"], how="left")
 
@@ -305,6 +321,8 @@ def _same_text(text: Expression, column: Column, value: str) -> Expression:
     """Whether a text is a way of writing a value; never null."""
     if column.type in ("integer", "number"):
         same = text.try_cast("double") == f.lit(float(value))
+    elif column.type == "timestamp":
+        same = text.try_cast("timestamp") == f.lit(value).cast("timestamp")
     else:
         same = f.lower(text) == f.lit(value.lower()) if column.type == "boolean" else text == value
     return f.coalesce(same, f.lit(False))

@@ -7,13 +7,14 @@ import datetime as dt
 import gzip
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from jobs.ingest import drift
-from jobs.ingest.text import GZIP
+from jobs.ingest.records import batches
+from jobs.ingest.text import GZIP, Limits, Unreadable
 from jobs.usecase import Source
 
 # Of a record's declared columns as text, and the whole record as it is written.
@@ -28,7 +29,9 @@ def without(content: bytes, spec: Source, day: dt.date, belongs: Belongs) -> tup
     Args:
         content: as stored, packed or not.
         day: the file's batch date.
-        belongs: says of a record whether it is the entity's.
+        belongs: says of a record whether it is the entity's. It is given the declared columns as
+            text, None for one that the record lacks; or no columns at all for a record that
+            cannot be split, and in each case the record as it is written.
     """
     if spec.format.type == "parquet":
         return _parquet(content, spec, day, belongs)
@@ -53,75 +56,84 @@ def without(content: bytes, spec: Source, day: dt.date, belongs: Belongs) -> tup
 def _csv(text: str, spec: Source) -> Iterator[tuple[dict[str, str | None] | None, str]]:
     """Each record by declared column (None for the header), and its very characters."""
     taken: list[str] = []
+    lines = io.StringIO(text, newline="")
 
-    def lines() -> Iterator[str]:
-        for line in io.StringIO(text, newline=""):
+    def told() -> Iterator[str]:
+        for line in lines:
             taken.append(line)
             yield line
 
-    places: dict[str, int] = {}
+    reader = csv.reader(told(), delimiter=spec.format.delimiter)
+    header: list[str] = []
+    # Larger than any file: what is too large to be a value, ingest says.
+    before = csv.field_size_limit(sys.maxsize)
     try:
-        for record in csv.reader(lines(), delimiter=spec.format.delimiter):
+        while True:
+            try:
+                record = next(reader)
+            except StopIteration:
+                break
+            except csv.Error:
+                record = []
             raw = "".join(taken)
             taken.clear()
-            if not places and record:
-                places = _places([name.removeprefix("\ufeff") for name in record], spec)
+            if not header and record:
+                header = [name.removeprefix("\ufeff") for name in record]
                 yield None, raw
-                continue
-            yield (
-                {name: record[at] for name, at in places.items() if at < len(record)},
-                raw,
-            )
-    except csv.Error:
-        pass
-    # What comes after a record that cannot be read stays one piece.
-    rest = "".join(taken)
-    if rest:
-        yield {}, rest
+            elif len(record) == len(header):
+                yield _declared(dict(zip(header, record, strict=True)), spec), raw
+            else:
+                yield {}, raw
+    finally:
+        csv.field_size_limit(before)
+    if taken:
+        yield {}, "".join(taken)
 
 
-def _places(found: list[str], spec: Source) -> dict[str, int]:
+def _declared(found: Mapping[str, str | None], spec: Source) -> dict[str, str | None]:
+    """A record by declared column; None for a column that it lacks."""
     return {
-        name: found.index(header)
+        name: next(
+            (found[each] for each in (column.header or name, *column.formerly) if each in found),
+            None,
+        )
         for name, column in spec.columns.items()
-        for header in (column.header or name, *column.formerly)
-        if header in found
     }
 
 
 def _json_lines(text: str, spec: Source) -> Iterator[tuple[dict[str, str | None] | None, str]]:
-    columns = {
-        header: name
-        for name, column in spec.columns.items()
-        for header in (column.header or name, *column.formerly)
-    }
     for line in io.StringIO(text, newline="\n"):
+        if not line.strip():
+            yield None, line
+            continue
         try:
             found = json.loads(line, parse_int=str, parse_float=str)
         except ValueError:
-            found = {}
-        values = found if isinstance(found, dict) else {}
-        yield {name: values[each] for each, name in columns.items() if each in values}, line
+            found = None
+        if isinstance(found, dict):
+            texts = {name: _text(value) for name, value in found.items()}
+            yield _declared(texts, spec), line
+        else:
+            yield {}, line
 
 
 def _parquet(content: bytes, spec: Source, day: dt.date, belongs: Belongs) -> tuple[bytes, int]:
+    name, size = "x.parquet", len(content)
     try:
-        table = parquet.read_table(io.BytesIO(content))
-        layout = drift.layout(table.schema.names, spec, day)
-    except Exception:
+        read = batches(io.BytesIO(content), name, size, spec, day, Limits())
+        rows = [row for batch in read for row in batch.to_pylist()]
+    except Unreadable:
         return content, 0
-    headers = {name: header for name, header in layout.columns.items() if header is not None}
-    texts = table.select(list(headers.values())).to_pylist()
-    gone = [
-        belongs({name: _text(row[header]) for name, header in headers.items()}, str(row))
-        for row in texts
-    ]
+    gone = [belongs({name: row[name] for name in spec.columns}, str(row)) for row in rows]
     if not any(gone):
         return content, 0
     out = io.BytesIO()
+    table = parquet.read_table(io.BytesIO(content))
     parquet.write_table(table.filter(pa.array([not each for each in gone])), out)
     return out.getvalue(), sum(gone)
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)

@@ -38,9 +38,8 @@ def erase_batches(plan: Plan, entity: Mapping[str, str]) -> dict[str, int]:
             for name in entity
         )
         return {
-            f"batch {batch_id}": gone
+            f"batch {batch_id}": _erase(connection, table, batch_id, same, entity)
             for batch_id in _batches(connection, table)
-            if (gone := _erase(connection, table, batch_id, same, entity))
         }
 
 
@@ -66,13 +65,12 @@ def _erase(
         deleted = connection.execute(
             sql.SQL("DELETE FROM {} WHERE {}").format(partition, same), dict(entity)
         )
-        if not deleted.rowcount:
-            return 0
         left = of_batch(connection, table, batch_id)
         connection.execute(
             "UPDATE daybreak.batches SET rows = %s, checksum = %s WHERE batch_id = %s",
             [left.rows, left.checksum, batch_id],
         )
-    # A deleted row stays in its page until the table is written anew.
+    # A deleted row stays in its page until the table is written anew; also one that a run deleted
+    # which was killed before this.
     connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(partition))
     return deleted.rowcount

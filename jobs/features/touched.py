@@ -10,14 +10,17 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from jobs.lake.files import digest
 from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
 
 MICROSECOND = dt.timedelta(microseconds=1)
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+CODE = digest(Path(__file__).parent, "*.py")
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,34 @@ class Known:
         declared = self._declared()
         return {str(date): {"digest": self._digest(declared, date)} for date in dates}
 
+    def came_too_late(self, source: str, date: dt.date) -> bool:
+        """Whether what a night needs of a source came only when its day was over."""
+        came = self._needed(source, date)
+        return came is not None and came >= self.cutoff(date)
+
     def _needed(self, source: str, date: dt.date) -> dt.datetime | None:
-        """When the first sound file came that the night of a date needs of a source."""
+        """When what the night of a date needs of a source was there and sound.
+
+        That is when its first file came, or when the last of those came again that were unsound.
+        """
+        made = self._part(source, date)
+        unsound = made.get(UNSOUND, [])
+        sound: dict[str, int] = {}
+        for name, arrived in sorted(made.get("files", []), key=lambda file: int(file[1])):
+            if [name, arrived] not in unsound:
+                sound.setdefault(name, arrived)
+        mended = [sound[name] for name, _ in unsound if name in sound]
+        return EPOCH + max([min(sound.values()), *mended]) * MICROSECOND if sound else None
+
+    def _files(self, source: str, date: dt.date) -> list[list[Any]]:
+        """Name and arrival of each sound content that the night of a date needs of a source."""
+        made = self._part(source, date)
+        return [file for file in made.get("files", []) if file not in made.get(UNSOUND, [])]
+
+    def _part(self, source: str, date: dt.date) -> Inputs:
         arrives = self.tables.plan.usecase.sources[source].arrives
         day = date - dt.timedelta(days=arrives.lag)
-        arrivals = [file[1] for file in self._files(source, day)]
-        return EPOCH + min(arrivals) * MICROSECOND if arrivals else None
-
-    def _files(self, source: str, day: dt.date) -> list[list[Any]]:
-        """Name and arrival of each sound content of a day, or of a whole snapshot."""
-        daily = self.tables.plan.usecase.sources[source].arrives.as_ == "daily"
-        found = self.silver[source].get(str(day) if daily else WHOLE)
-        if not found:
-            return []
-        return [file for file in found["files"] if file not in found.get(UNSOUND, [])]
+        return self.silver[source].get(str(day) if arrives.as_ == "daily" else WHOLE, {})
 
     def _declared(self) -> str:
         plan = self.tables.plan
@@ -90,6 +107,7 @@ class Known:
             usecase.features.model_dump_json(),
             usecase.entity.model_dump_json(),
             usecase.timezone,
+            CODE,
         ]
         module = plan.settings.usecases / plan.name / f"{usecase.features.module}.py"
         code = module.read_bytes() if module.is_file() else b""
@@ -105,7 +123,9 @@ class Known:
             for part in parts:
                 if (made := self.silver[name].get(part)) is None:
                     continue
-                visible = [file for file in made["files"] if file[1] < cutoff]
+                unsound = made.get(UNSOUND, [])
+                files = [file for file in made["files"] if file not in unsound]
+                visible = [file for file in files if file[1] < cutoff]
                 if visible:
                     whole.update(f"{name} {part} {made['declared']} {visible}".encode())
         return whole.hexdigest()

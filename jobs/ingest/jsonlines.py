@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -18,6 +19,9 @@ from jobs.ingest.text import Limits, Text, Unreadable, shortened
 from jobs.usecase import Source
 
 AT_ONCE = 10_000  # records in a batch
+# Escapes of NUL, which no database takes, and of halves of characters.
+UNFIT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
+PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 def batches(
@@ -90,6 +94,8 @@ class _Records:
             return {"_malformed": f"no JSON ({error}): {shortened(line.decode())}"}
         if not isinstance(found, dict):
             return {"_malformed": f"no JSON object: {shortened(line.decode())}"}
+        if UNFIT.search(PAIR.sub(b"", line)):
+            return {"_malformed": f"holds a character that is none: {shortened(line.decode())}"}
         self.keys |= found.keys()
         row = {self._column[key]: _text(found[key]) for key in found if key in self._column}
         for name, value in row.items():

@@ -43,9 +43,9 @@ def taken(spark: SparkSession, tables: Tables) -> Mapping[str, list[Delivered]]:
 
 def replaced(delivered: Iterable[Delivered]) -> list[tuple[Delivered, int]]:
     """The contents that newer content of the same file has replaced, and when that arrived."""
-    by_file: dict[tuple[dt.date, str], list[Delivered]] = defaultdict(list)
+    by_file: dict[str, list[Delivered]] = defaultdict(list)
     for each in delivered:
-        by_file[each.batch_date, each.file].append(each)
+        by_file[each.file].append(each)
     found = []
     for contents in by_file.values():
         contents.sort(key=lambda each: each.arrived_at)

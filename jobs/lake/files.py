@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from pyarrow import fs
@@ -71,3 +73,11 @@ def size(path: str) -> int:
     system, inner = _resolve(path)
     found = system.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
     return sum(info.size or 0 for info in found)
+
+
+def digest(folder: Path, pattern: str) -> str:
+    """A digest of the project's own files in a folder, which says what code made something."""
+    found = hashlib.sha256()
+    for path in sorted(folder.glob(pattern)):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]

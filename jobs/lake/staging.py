@@ -91,6 +91,11 @@ class Staged:
         manifest = files.read_json(self._manifest)
         return manifest is not None and bool(manifest["committed"])
 
+    def parts(self) -> dict[str, Inputs]:
+        """The table's parts that were staged, and what they are made of."""
+        parts: dict[str, Inputs] = self._staged()["parts"]
+        return parts
+
     def staged_at(self) -> int:
         """When it was staged, in microseconds since 1970; 0 if a kill left no manifest."""
         manifest = files.read_json(self._manifest)

@@ -5,6 +5,7 @@ A tombstone is a keyed hash of the erased values, so that no file names them.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import secrets
@@ -86,6 +87,8 @@ def canonical(column: Column, text: str | None) -> str:
             return str(int(text))
         if column.type == "number":
             return repr(float(text))
+        if column.type == "timestamp":
+            return str(dt.datetime.fromisoformat(text).astimezone(dt.UTC))
     except ValueError:
         pass
     return text.lower() if column.type == "boolean" else text

@@ -109,7 +109,20 @@ def unusual(day: Profile, before: Mapping[int, Profile], usual: Usual, where: st
             found.append(
                 _failure(statistic, column, value, (low, high), list(history.values()), where)
             )
-    return found
+    return [*found, *_vanished(day, before, usual, where)]
+
+
+def _vanished(
+    day: Profile, before: Mapping[int, Profile], usual: Usual, where: str
+) -> Iterator[Failure]:
+    """What every day before had and this one has not: a column without values has no mean."""
+    always = set.intersection(*(set(each) for each in before.values()))
+    for name in sorted(always - set(day)):
+        statistic, _, column = name.partition(" ")
+        if column not in usual.leave_out:
+            history = [each[name] for each in before.values()]
+            ends = (min(history), max(history))
+            yield _failure(statistic, column, math.nan, ends, history, where)
 
 
 def _columns(spec: Source) -> Iterator[tuple[str, dict[str, Column]]]:

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from jobs.conform.stage import Conforming, stage
 from jobs.lake.deliveries import taken
 from jobs.lake.made import UNSOUND, Made
+from jobs.lake.refused import Refusals
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
 
@@ -135,3 +136,50 @@ def test_a_changed_rule_is_applied_again_and_so_is_its_return(
         assert staged(spark, using, BOTH, batch).rows == rows
         commit(spark, using, batch)
     assert spent(spark, tables) == [("ann", 1.0), ("bob", 3.0)]
+
+
+def test_content_over_the_budget_never_enters_silver_and_takes_nothing_away(
+    spark: SparkSession, tables: Tables
+) -> None:
+    arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "1")])
+    staged(spark, tables, BOTH, "one")
+    commit(spark, tables, "one")
+    arrive(spark, tables, FIRST, [("ann", "x"), ("bob", "-1"), ("cid", "5")], T0 + HOUR)
+    assert list(staged(spark, tables, BOTH, "two").held_back) == [FIRST]
+    arrive(spark, tables, FIRST, [("ann", "1")], T0 + 2 * HOUR)
+    assert staged(spark, tables, BOTH, "three").rows == 2
+    commit(spark, tables, "three")
+    rows = tables.silver("visits").read(spark).orderBy("who").collect()
+    ended = [
+        row["_superseded_at"] and (row["_superseded_at"].astimezone(dt.UTC) - T0) / HOUR
+        for row in rows
+    ]
+    assert [row["who"] for row in rows] == ["ann", "bob"]
+    assert ended == [None, 2.0]
+
+
+def test_a_range_does_not_take_what_the_gate_of_a_night_has_refused(
+    spark: SparkSession, tables: Tables
+) -> None:
+    arrive(spark, tables, FIRST, [("ann", "1")])
+    arrive(spark, tables, SECOND, [("bob", "1")])
+    refusals = Refusals(tables.root, "silver.visits")
+    refusals.add(str(FIRST), [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]])
+
+    def of_range(batch: str) -> Conforming:
+        delivered = taken(spark, tables)
+        return stage(spark, tables, "visits", delivered, BOTH, batch, night=False)
+
+    found = of_range("one")
+    assert (found.rows, list(found.held_back)) == (1, [FIRST])
+    assert "refused by the gate of its night" in found.held_back[FIRST].sentence
+    commit(spark, tables, "one")
+    assert spent(spark, tables) == [("bob", 1.0)]
+    # Its night may try it, and what comes instead of it is taken by anybody.
+    assert staged(spark, tables, Dates.one(FIRST), "night").rows == 1
+    arrive(spark, tables, FIRST, [("ann", "2")], T0 + HOUR)
+    assert of_range("two").rows == 1
+    commit(spark, tables, "two")
+    assert spent(spark, tables) == [("ann", 2.0), ("bob", 1.0)]
+    (made,) = [Made(tables.silver("visits")).inputs()[str(FIRST)]]
+    assert made[UNSOUND] == [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]]

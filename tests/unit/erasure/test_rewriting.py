@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from jobs.erasure.rewriting import without
-from jobs.usecase import Source
+from jobs.usecase import Column, Source
 
 DAY = dt.date(2024, 1, 2)
 
@@ -35,7 +35,7 @@ def source(**written: Any) -> Source:
 
 
 def is_ann(row: Mapping[str, str | None], raw: str) -> bool:
-    return row["who"] == "ann" if "who" in row else "ann" in raw
+    return row["who"] == "ann" if row else "ann" in raw
 
 
 def test_only_the_records_of_the_entity_go() -> None:
@@ -86,3 +86,30 @@ def test_parquet() -> None:
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", gzip.compress(b"Who\nann\n")[:-9]])
 def test_what_cannot_be_read_is_left_alone(content: bytes) -> None:
     assert without(content, source(), DAY, is_ann) == (content, 0)
+
+
+def test_a_record_that_lacks_the_column_is_nobodys() -> None:
+    content = b'{"text": "ann"}\n{"Who": null, "text": "ann"}\n'
+    assert without(content, source(type="jsonl"), DAY, is_ann) == (content, 0)
+    assert without(b"words\nann\n", source(), DAY, is_ann) == (b"words\nann\n", 0)
+
+
+def test_a_huge_field_does_not_cut_the_file() -> None:
+    huge = b"Who,text\nann,1\nbob," + b"z" * 200_000 + b"\nann,2\ncid,3\n"
+    less, gone = without(huge, source(), DAY, is_ann)
+    assert gone == 2
+    assert less == b"Who,text\nbob," + b"z" * 200_000 + b"\ncid,3\n"
+
+
+def test_numbers_of_a_parquet_file_are_read_as_ingest_reads_them() -> None:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"Who": ["x", "y"], "text": pa.array([5.0, None])}), out)
+    spec = source(type="parquet")
+    columns = {**spec.columns, "text": Column(type="integer")}
+    five = without(
+        out.getvalue(),
+        spec.model_copy(update={"columns": columns}),
+        DAY,
+        lambda row, _: row["text"] == "5",
+    )
+    assert five[1] == 1

@@ -174,14 +174,21 @@ def test_json_lines_keep_the_digits_they_are_written_with() -> None:
 
 
 def test_a_line_that_is_no_json_object_is_malformed() -> None:
-    content = b'{"a": "1", "b": "2", "c": "3"}\n{"a": "1"\n[1]\n{"b": NaN, "a": "4"}\n'
+    content = (
+        b'{"a": "1", "b": "2", "c": "3"}\n{"a": "1"\n[1]\n{"b": NaN, "a": "4"}\n'
+        b'{"a": "\\ud800"}\n{"a": "\\u0000"}\n{"a": "\\ud83d\\ude00"}\n'
+    )
     found = rows(content, type="jsonl", limits=Limits())
     assert [(row["_malformed"] or "")[:15] for row in found] == [
         "",
         "no JSON (Expect",
         "no JSON object:",
         "",
+        "holds a charact",
+        "holds a charact",
+        "",
     ]
+    assert found[6]["a"] == "😀"
     assert (found[3]["a"], found[3]["b"], found[3]["c"]) == ("4", "NaN", None)
 
 

@@ -70,10 +70,12 @@ def test_a_profile_is_of_the_newest_versions_of_each_day(spark: SparkSession) ->
         ({"mean temp": -1.0, "spread temp": 3.9}, ["usual_mean(temp)", "usual_spread(temp)"]),
         ({"spread temp": 0.0}, ["usual_spread(temp)"]),
         ({"missing temp": 1.0}, ["usual_missing(temp)"]),
+        ({"mean temp": None, "spread temp": None}, ["usual_mean(temp)", "usual_spread(temp)"]),
     ],
 )
-def test_what_is_unusual(change: dict[str, float], what: list[str]) -> None:
-    found = unusual({**DAY, **change}, BEFORE, Usual(), "sources.weather.usual")
+def test_what_is_unusual(change: dict[str, float | None], what: list[str]) -> None:
+    day = {name: value for name, value in {**DAY, **change}.items() if value is not None}
+    found = unusual(day, BEFORE, Usual(), "sources.weather.usual")
     assert [str(each).split(" failed")[0] for each in found] == what
 
 
