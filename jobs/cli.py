@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
@@ -182,11 +185,8 @@ def run(
     if unusual not in ("stop", "accept"):
         raise WrongUsage(f"--unusual {unusual} means nothing.", "Write stop or accept.")
     options = {"layer": layer, "trials": trials, "unusual": unusual}
-    context = _context(use_case, _dates(date, first, last), options)
-    try:
+    with _context(use_case, _dates(date, first, last), options) as context:
         result = run_step(step, context)
-    finally:
-        context.engine.stop()
     display.show(result, as_json, lambda found: display.say(found.sentence))
 
 
@@ -298,11 +298,8 @@ def training_set(
     """Read what a registered version learned from again, and compare it with what it was."""
     from jobs.learning.rebuild import rebuilt
 
-    context = _context(use_case, _any_date(), {})
-    try:
+    with _context(use_case) as context:
         found = rebuilt(context.engine.session(), context.tables, version)
-    finally:
-        context.engine.stop()
     display.show(found, as_json, lambda made: display.say(made.sentence))
     if not found.is_same:
         raise typer.Exit(1)
@@ -340,11 +337,8 @@ def quarantine_list(
     """Count quarantined rows by source, day, rule and file, with an example of each."""
     from jobs.conform.quarantine import summary
 
-    context = _context(use_case, _any_date(), {})
-    try:
+    with _context(use_case) as context:
         found = summary(context.engine.session(), context.tables, _which(day, rule, file))
-    finally:
-        context.engine.stop()
     display.show(found, as_json, display.quarantine)
 
 
@@ -359,11 +353,8 @@ def quarantine_replay(
     """Judge quarantined rows again, after the rule or the file was mended."""
     from jobs.replay import replay
 
-    context = _context(use_case, _any_date(), {})
-    try:
+    with _context(use_case) as context:
         found = replay(context, _which(day, rule, file), display.note)
-    finally:
-        context.engine.stop()
     display.show(found, as_json, lambda done: display.say(done.sentence))
 
 
@@ -381,13 +372,10 @@ def drill(
     from jobs.drill.drill import newest_night
     from jobs.plan import Dates
 
-    context = _context(use_case, _any_date(), {})
-    try:
+    with _context(use_case) as context:
         night = date.date() if date else newest_night(context)
-        one = _context(use_case, Dates.one(night), {})
+        one = replace(context, dates=Dates.one(night))
         found = run_drill(one, nights, display.note)
-    finally:
-        context.engine.stop()
     display.show(found, as_json, display.drilled)
     if not found.passed:
         raise typer.Exit(1)
@@ -406,11 +394,8 @@ def erase(
     entity = dict(_pair(each) for each in key)
     if not reason:
         raise WrongUsage("An erasure needs a reason.", "Add --reason 'why'.")
-    context = _context(use_case, _any_date(), {})
-    try:
+    with _context(use_case) as context:
         receipt = take_out(context, entity, reason, display.note)
-    finally:
-        context.engine.stop()
     display.show(receipt, as_json, lambda done: display.say(done.sentence))
 
 
@@ -430,11 +415,8 @@ def _suggest(use_case: str, as_json: bool) -> None:
     from jobs.quality.suggest import as_yaml
     from jobs.quality.suggest import suggest as draft
 
-    context = _context(use_case, _any_date(), {})
-    try:
+    with _context(use_case) as context:
         drafted = draft(context.engine.session(), context.tables)
-    finally:
-        context.engine.stop()
     display.show(drafted, as_json, lambda found: display.say(as_yaml(found).rstrip()))
 
 
@@ -464,12 +446,21 @@ def _plan(use_case: str) -> Plan:
     return Plan.of(use_case, _settings())
 
 
-def _context(use_case: str, dates: Dates, options: dict[str, Any]) -> Context:
+@contextmanager
+def _context(
+    use_case: str, dates: Dates | None = None, options: Mapping[str, Any] | None = None
+) -> Iterator[Context]:
+    """What a step is given; the engine that it started is stopped after. No dates: any will do."""
     from jobs.context import Context
     from jobs.engine import Engine
+    from jobs.plan import Dates
 
     plan = _plan(use_case)
-    return Context(plan, dates, Engine(plan.settings), options)
+    engine = Engine(plan.settings)
+    try:
+        yield Context(plan, dates or Dates.one(dt.date.today()), engine, options or {})
+    finally:
+        engine.stop()
 
 
 def _dates(date: dt.datetime | None, first: dt.datetime | None, last: dt.datetime | None) -> Dates:
@@ -487,9 +478,3 @@ def _which(day: dt.datetime | None, rule: str | None, file: str | None) -> Which
     from jobs.plan import Dates
 
     return Which(Dates.one(day.date()) if day else None, rule, file)
-
-
-def _any_date() -> Dates:
-    from jobs.plan import Dates
-
-    return Dates.one(dt.date.today())

@@ -52,8 +52,7 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
         if found := days.get(staged.table.name):
             Profiles(staged.table).add(found)
         if layer == "silver":
-            for part in staged.parts():
-                Refusals(context.tables.root, staged.table.name).clear(part)
+            Refusals(context.tables.root, staged.table.name).clear(staged.parts())
     return rows
 
 
@@ -143,8 +142,8 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
     if layer == "silver":
         result = result.and_also(_unusual(context, staged, days))
     if not result.passed and layer == "silver" and len(context.dates) == 1:
-        for part, inputs in staged.parts().items():
-            Refusals(context.tables.root, staged.table.name).add(part, inputs["files"])
+        contents = {part: inputs["files"] for part, inputs in staged.parts().items()}
+        Refusals(context.tables.root, staged.table.name).add(contents)
     page = keep(context.tables.root, staged.batch, result.to_json(), result.page(staged.batch))
     gate.require(
         result,

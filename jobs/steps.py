@@ -176,7 +176,8 @@ def labels(context: Context) -> StepResult:
     They are looked at before they are written: each is 0 or 1, once for each version of a row.
     Dates whose silver has not changed since are left alone.
     """
-    from jobs.lake.made import Made, now
+    from jobs.lake.made import Made
+    from jobs.lake.moments import now
     from jobs.learning.labels import labels_of, made_of
     from jobs.quality import gate, suite
 

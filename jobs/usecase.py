@@ -118,6 +118,10 @@ class Column(Spec):
         """Whether files of some days have it otherwise than those of others."""
         return bool(self.since or self.until or self.formerly)
 
+    def headers(self, name: str) -> tuple[str, ...]:
+        """What files call a column of this name: today's header first, then those it had."""
+        return (self.header or name, *self.formerly)
+
     def expected_on(self, day: dt.date) -> bool:
         """Whether a file of `day` must have it."""
         return (self.since or day) <= day <= (self.until or day)

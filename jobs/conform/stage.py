@@ -99,17 +99,16 @@ def stage(
     """
     work = _Work(spark, tables, source, batch)
     stale = work.stale(delivered, dates)
-    if not stale:
-        for staged in (work.silver, work.quarantine):
-            if not staged.is_committed():
-                staged.discard()
-        return Conforming(source)
     changed = [each for each in delivered[source] if work.part(each) in stale]
     kept_out = {} if night else work.refused_by_gate(changed)
     left = [each for each in changed if each.batch_date not in kept_out]
-    parts = {part: stale[part] for part in {work.part(each) for each in left}}
     if not left:
+        # What an earlier run of this batch has staged is not wanted any more.
+        for staged in (work.silver, work.quarantine):
+            if not staged.is_committed():
+                staged.discard()
         return Conforming(source, held_back=kept_out)
+    parts = {part: stale[part] for part in {work.part(each) for each in left}}
     done = work.stage(parts, left)
     return replace(done, held_back={**done.held_back, **kept_out})
 
@@ -159,12 +158,7 @@ class _Work:
         """The days whose newest contents the gate of a night has refused."""
         old = {each for each, _ in replaced(changed)}
         name = self.tables.silver(self.source).name
-        refused = Refusals(self.tables.root, name).read()
-        days = {
-            each.batch_date
-            for each in changed
-            if each not in old and [each.file, each.arrived_at] in refused.get(self.part(each), [])
-        }
+        days = {each.batch_date for each in self._refused(changed) - old}
         return {
             day: Refused(
                 f"{name} of {day} was refused by the gate of its night, and its files have not "
@@ -173,6 +167,15 @@ class _Work:
                 "`daybreak run gate ... --unusual accept`.",
             )
             for day in days
+        }
+
+    def _refused(self, contents: Iterable[Delivered]) -> set[Delivered]:
+        """Those of some contents that the gate of a night has refused."""
+        refused = Refusals(self.tables.root, self.tables.silver(self.source).name).read()
+        return {
+            each
+            for each in contents
+            if [each.file, each.arrived_at] in refused.get(self.part(each), [])
         }
 
     def _declared(self, delivered: Mapping[str, Sequence[Delivered]]) -> str:
@@ -190,10 +193,7 @@ class _Work:
 
     def stage(self, stale: Mapping[str, Inputs], changed: list[Delivered]) -> Conforming:
         old = {each for each, _ in replaced(changed)}
-        refused = Refusals(self.tables.root, self.tables.silver(self.source).name).read()
-        unsound = {
-            each for each in old if [each.file, each.arrived_at] in refused.get(self.part(each), [])
-        }
+        unsound = self._refused(changed) & old
         rows, judged = self._staged(stale, [each for each in changed if each not in unsound])
         if over := {each.delivered for each in judged if self._is_over(each)} & old:
             unsound |= over

@@ -38,7 +38,7 @@ class Paper:
         return cls(
             name,
             spec,
-            tuple(spec.columns[each].header or each for each in columns),
+            tuple(spec.columns[each].headers(each)[0] for each in columns),
             tuple({each: row[each] for each in columns} for row in rows),
         )
 

@@ -22,7 +22,6 @@ from jobs.ingest.landing import LandedFile, landed, landing_store
 from jobs.lake import files
 from jobs.lake.maintain import everything
 from jobs.lake.table import Table
-from jobs.lake.tables import TYPES
 from jobs.lake.tombstones import Tombstones, canonical
 from jobs.learning.rebuild import trained_on
 from jobs.prediction.turn import lake_turn
@@ -143,10 +142,10 @@ class _Erasure:
             self._landing(source, spec)
             self._table(tables.bronze(source), self._in_bronze(spec))
             self._table(tables.quarantine(source), self._in_quarantine(spec))
-            self._table(tables.silver(source), self._typed(spec.columns))
+            self._table(tables.silver(source), self._in(tables.silver(source)))
         for table in (tables.features(), tables.labels(), tables.predictions()):
             if self.entity.keys() <= set(table.schema.names):
-                self._table(table, self._in_gold(table))
+                self._table(table, self._in(table))
         self._leave_no_trace()
         for batch, gone in erase_batches(plan, self.entity).items():
             self._note(batch, gone)
@@ -176,8 +175,9 @@ class _Erasure:
         """The versions that learned from days of which silver has rows of the entity."""
         spark, tables = self.context.engine.session(), self.context.tables
         days: set[dt.date] = set()
-        for source, spec in self.sources.items():
-            rows = tables.silver(source).read(spark).where(self._typed(spec.columns))
+        for source in self.sources:
+            silver = tables.silver(source)
+            rows = silver.read(spark).where(self._in(silver))
             days |= {row[0] for row in rows.select("_batch_date").distinct().collect()}
         return trained_on(self.context.plan, days) if days else ()
 
@@ -295,14 +295,8 @@ class _Erasure:
         named = [f.rlike(text, f.lit(_whole(value))) for value in self.entity.values()]
         return f.coalesce(reduce(and_, named), f.lit(False))
 
-    def _typed(self, columns: Mapping[str, Column]) -> Expression:
-        same = [
-            f.col(name) == f.lit(value).cast(TYPES[columns[name].type])
-            for name, value in self.entity.items()
-        ]
-        return reduce(and_, same)
-
-    def _in_gold(self, table: Table) -> Expression:
+    def _in(self, table: Table) -> Expression:
+        """Which rows of a table with typed columns are the entity's."""
         kinds = {each.name: each.dataType for each in table.schema.fields}
         same = [f.col(n) == f.lit(v).cast(kinds[n]) for n, v in self.entity.items()]
         return reduce(and_, same)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pyarrow as pa
 from pyarrow import parquet
 
+from jobs.ingest.jsonlines import text_of
 from jobs.ingest.records import batches
 from jobs.ingest.text import GZIP, Limits, Unreadable
 from jobs.usecase import Source
@@ -93,10 +94,7 @@ def _csv(text: str, spec: Source) -> Iterator[tuple[dict[str, str | None] | None
 def _declared(found: Mapping[str, str | None], spec: Source) -> dict[str, str | None]:
     """A record by declared column; None for a column that it lacks."""
     return {
-        name: next(
-            (found[each] for each in (column.header or name, *column.formerly) if each in found),
-            None,
-        )
+        name: next((found[each] for each in column.headers(name) if each in found), None)
         for name, column in spec.columns.items()
     }
 
@@ -111,7 +109,7 @@ def _json_lines(text: str, spec: Source) -> Iterator[tuple[dict[str, str | None]
         except ValueError:
             found = None
         if isinstance(found, dict):
-            texts = {name: _text(value) for name, value in found.items()}
+            texts = {name: text_of(value) for name, value in found.items()}
             yield _declared(texts, spec), line
         else:
             yield {}, line
@@ -131,9 +129,3 @@ def _parquet(content: bytes, spec: Source, day: dt.date, belongs: Belongs) -> tu
     table = parquet.read_table(io.BytesIO(content))
     parquet.write_table(table.filter(pa.array([not each for each in gone])), out)
     return out.getvalue(), sum(gone)
-
-
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)

@@ -15,11 +15,10 @@ from typing import Any
 
 from jobs.lake.files import digest
 from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
+from jobs.lake.moments import MICROSECOND, micros, moment
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
 
-MICROSECOND = dt.timedelta(microseconds=1)
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 CODE = digest(Path(__file__).parent, "*.py")
 
 
@@ -43,8 +42,8 @@ class Known:
 
     def has_entities(self, date: dt.date) -> bool:
         """Whether the source that lists the entities had anything for a date by its cutoff."""
-        source, cutoff = self.tables.plan.usecase.entity.source, _micros(self.cutoff(date))
-        return any(file[1] < cutoff for file in self._files(source, date))
+        source, cutoff = self.tables.plan.usecase.entity.source, micros(self.cutoff(date))
+        return any(file[1] < cutoff for file in _sound(self._part(source, date)))
 
     def cutoff(self, date: dt.date) -> dt.datetime:
         """The moment before which a fact must have arrived to be used for a prediction date.
@@ -82,18 +81,11 @@ class Known:
         That is when its first file came, or when the last of those came again that were unsound.
         """
         made = self._part(source, date)
-        unsound = made.get(UNSOUND, [])
         sound: dict[str, int] = {}
-        for name, arrived in sorted(made.get("files", []), key=lambda file: int(file[1])):
-            if [name, arrived] not in unsound:
-                sound.setdefault(name, arrived)
-        mended = [sound[name] for name, _ in unsound if name in sound]
-        return EPOCH + max([min(sound.values()), *mended]) * MICROSECOND if sound else None
-
-    def _files(self, source: str, date: dt.date) -> list[list[Any]]:
-        """Name and arrival of each sound content that the night of a date needs of a source."""
-        made = self._part(source, date)
-        return [file for file in made.get("files", []) if file not in made.get(UNSOUND, [])]
+        for name, arrived in sorted(_sound(made), key=lambda file: int(file[1])):
+            sound.setdefault(name, arrived)
+        mended = [sound[name] for name, _ in made.get(UNSOUND, []) if name in sound]
+        return moment(max([min(sound.values()), *mended])) if sound else None
 
     def _part(self, source: str, date: dt.date) -> Inputs:
         arrives = self.tables.plan.usecase.sources[source].arrives
@@ -115,7 +107,7 @@ class Known:
 
     def _digest(self, declared: str, date: dt.date) -> str:
         usecase, at = self.tables.plan.usecase, self.cutoff(date)
-        cutoff = _micros(at)
+        cutoff = micros(at)
         whole = hashlib.sha256(f"{declared} {at}".encode())
         span = Dates(date, date).shifted(first=-usecase.features.history)
         for name, source in usecase.sources.items():
@@ -123,9 +115,7 @@ class Known:
             for part in parts:
                 if (made := self.silver[name].get(part)) is None:
                     continue
-                unsound = made.get(UNSOUND, [])
-                files = [file for file in made["files"] if file not in unsound]
-                visible = [file for file in files if file[1] < cutoff]
+                visible = [file for file in _sound(made) if file[1] < cutoff]
                 if visible:
                     whole.update(f"{name} {part} {made['declared']} {visible}".encode())
         return whole.hexdigest()
@@ -145,5 +135,6 @@ def touched(known: Known, dates: Iterable[dt.date], *, built: bool = False) -> d
     return made.stale(known.inputs(listed))
 
 
-def _micros(moment: dt.datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
+def _sound(made: Inputs) -> list[list[Any]]:
+    """Name and arrival of each sound content that a part of silver was made of."""
+    return [file for file in made.get("files", []) if file not in made.get(UNSOUND, [])]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.ingest.text import Unreadable
-from jobs.usecase import Column, Source
+from jobs.usecase import Source
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Layout:
 
 def headers(spec: Source) -> list[str]:
     """Every header under which a declared column may come."""
-    return [header for name, column in spec.columns.items() for header in _headers(name, column)]
+    return [header for name, column in spec.columns.items() for header in column.headers(name)]
 
 
 def layout(found: Sequence[str], spec: Source, day: dt.date) -> Layout:
@@ -38,7 +38,7 @@ def layout(found: Sequence[str], spec: Source, day: dt.date) -> Layout:
             refuses such; the sentence names each, with a guess at renames.
     """
     columns = {
-        name: next((each for each in _headers(name, column) if each in found), None)
+        name: next((each for each in column.headers(name) if each in found), None)
         for name, column in spec.columns.items()
     }
     others = tuple(each for each in found if each not in columns.values())
@@ -46,7 +46,7 @@ def layout(found: Sequence[str], spec: Source, day: dt.date) -> Layout:
     for name, header in columns.items():
         column = spec.columns[name]
         if header is None and (spec.drift != "declared" or column.expected_on(day)):
-            wanted = column.header or name
+            wanted = column.headers(name)[0]
             near = difflib.get_close_matches(wanted, others, n=1)
             problems.append(f"lacks {wanted!r}" + (f" (renamed to {near[0]!r}?)" if near else ""))
     if spec.drift != "keep_extra":
@@ -54,7 +54,3 @@ def layout(found: Sequence[str], spec: Source, day: dt.date) -> Layout:
     if problems:
         raise Unreadable("has other columns than declared: it " + ", ".join(problems))
     return Layout(columns, others)
-
-
-def _headers(name: str, column: Column) -> tuple[str, ...]:
-    return (column.header or name, *column.formerly)

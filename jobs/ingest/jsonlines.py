@@ -65,9 +65,7 @@ class _Records:
         self._limits = limits
         self._names = [*spec.columns, "_extra", "_malformed"]
         self._column = {
-            header: name
-            for name, column in spec.columns.items()
-            for header in (column.header or name, *column.formerly)
+            header: name for name, column in spec.columns.items() for header in column.headers(name)
         }
         self._rows: list[dict[str, Any]] = []
 
@@ -97,7 +95,7 @@ class _Records:
         if UNFIT.search(PAIR.sub(b"", line)):
             return {"_malformed": f"holds a character that is none: {shortened(line.decode())}"}
         self.keys |= found.keys()
-        row = {self._column[key]: _text(found[key]) for key in found if key in self._column}
+        row = {self._column[key]: text_of(found[key]) for key in found if key in self._column}
         for name, value in row.items():
             if value is not None and len(value) > self._limits.value:
                 said = f"field {name} holds {len(value.encode()):,} bytes: {shortened(value)}"
@@ -106,7 +104,8 @@ class _Records:
         return {**row, "_extra": json.dumps(extra)} if extra else row
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: object) -> str | None:
+    """A field's value as the text that it is in bronze; None if it is null."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value)

@@ -1,6 +1,6 @@
 """The ledger: every file ever looked at, and what became of it.
 
-It spares reading a file again. Whether rows are in bronze, bronze itself says.
+It spares reading a file again, and what it calls taken is in bronze: it is written after the rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyspark.sql import functions as f
 
 from jobs.ingest.landing import LandedFile
 from jobs.ingest.reader import Inspected
-from jobs.ingest.store import EPOCH
+from jobs.lake.moments import moment
 from jobs.lake.table import Table
 
 if TYPE_CHECKING:
@@ -131,17 +131,3 @@ def record(
     ]
     if rows:
         ledger.append(spark.createDataFrame(rows, ledger.schema).coalesce(1))
-
-
-def moment(micros: int) -> dt.datetime:
-    """The moment that many microseconds after 1970, aware in UTC.
-
-    Spark hands timestamps out in this process's own time zone, where one hour of the year is
-    ambiguous; microseconds are not.
-    """
-    return EPOCH + dt.timedelta(microseconds=micros)
-
-
-def micros(moment: dt.datetime) -> int:
-    """Microseconds since 1970 of an aware moment."""
-    return (moment - EPOCH) // dt.timedelta(microseconds=1)

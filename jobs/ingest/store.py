@@ -20,10 +20,10 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Protocol, cast
 
 from jobs.errors import Refused, Unavailable
+from jobs.lake.moments import micros, moment
 
 ARRIVED = "arrived-at"
 IN_MEMORY = 32 << 20
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class Folder:
 
     def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
         path = Path(self.root) / name
-        micros = (at - EPOCH) // dt.timedelta(microseconds=1)
-        if path.is_file() and _micros(path) == micros and path.read_bytes() == content:
+        written = micros(at)
+        if path.is_file() and _micros(path) == written and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         unfinished.write_bytes(content)
         # In whole nanoseconds: as seconds, a moment of today would lose its microseconds.
-        os.utime(unfinished, ns=(micros * 1000, micros * 1000))
+        os.utime(unfinished, ns=(written * 1000, written * 1000))
         unfinished.replace(path)
         return True
 
@@ -131,7 +131,7 @@ def _found(path: Path, pattern: str, root: Path, inside: Path) -> Found | None:
         pattern,
         stat.st_size,
         # Spark keeps microseconds: without cutting here, a file would never equal its entry.
-        EPOCH + dt.timedelta(microseconds=stat.st_mtime_ns // 1000),
+        moment(stat.st_mtime_ns // 1000),
         "is a link to a place outside the landing folder" if outside else "",
     )
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from jobs.ingest import ledger, reader
 from jobs.ingest.landing import LandedFile, landed, landing_store
-from jobs.ingest.ledger import Entry, Seen, micros
+from jobs.ingest.ledger import Entry, Seen
 from jobs.ingest.text import Limits
+from jobs.lake.moments import micros
 from jobs.lake.parallel import side_by_side
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables

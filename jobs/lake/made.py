@@ -67,8 +67,3 @@ class Made:
         found = files.read_json(self._path) if self.table.exists() else None
         parts: dict[str, dict[str, Any]] = found["parts"] if found else {}
         return parts
-
-
-def now() -> int:
-    """This moment in microseconds since 1970, the order in which parts are staged."""
-    return int(dt.datetime.now(dt.UTC).timestamp() * 1e6)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from jobs.lake import files
-from jobs.lake.made import now
+from jobs.lake.moments import now
 from jobs.lake.parallel import side_by_side
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +30,16 @@ class Refusals:
         found: dict[str, list[list[Any]]] = files.read_json(self._path) or {}
         return found
 
-    def add(self, part: str, contents: Iterable[list[Any]]) -> None:
-        """Note that a part made of these contents was refused."""
+    def add(self, parts: Mapping[str, Iterable[list[Any]]]) -> None:
+        """Note that parts made of these contents were refused."""
         there = self.read()
-        known = there.get(part, [])
-        more = [each for each in contents if each not in known]
-        files.write_json(self._path, {**there, part: [*known, *more]})
+        for part, contents in parts.items():
+            known = there.get(part, [])
+            there[part] = [*known, *(each for each in contents if each not in known)]
+        files.write_json(self._path, there)
 
-    def clear(self, part: str) -> None:
-        """Forget a part's refusals, because a person accepts it."""
+    def clear(self, parts: Iterable[str]) -> None:
+        """Forget the refusals of parts that a gate let through, or that a person accepts."""
         there = self.read()
-        if there.pop(part, None) is not None:
-            files.write_json(self._path, there)
+        if gone := there.keys() & set(parts):
+            files.write_json(self._path, {part: there[part] for part in there.keys() - gone})

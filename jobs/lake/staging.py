@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import Refused
 from jobs.lake import files
-from jobs.lake.made import Inputs, Made, now
+from jobs.lake.made import Inputs, Made
+from jobs.lake.moments import now
 from jobs.lake.table import Table
 
 if TYPE_CHECKING:

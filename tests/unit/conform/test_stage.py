@@ -164,7 +164,7 @@ def test_a_range_does_not_take_what_the_gate_of_a_night_has_refused(
     arrive(spark, tables, FIRST, [("ann", "1")])
     arrive(spark, tables, SECOND, [("bob", "1")])
     refusals = Refusals(tables.root, "silver.visits")
-    refusals.add(str(FIRST), [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]])
+    refusals.add({str(FIRST): [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]]})
 
     def of_range(batch: str) -> Conforming:
         delivered = taken(spark, tables)
