@@ -22,6 +22,8 @@ FINISHED = ("success", "failed")
 # A fresh Airflow reads its DAG files within a minute.
 PARSED_WITHIN_SECONDS = 60.0
 POLL_SECONDS = 1.0
+# Dates of a backfill that are under way at a time.
+AT_ONCE = 2
 # While something waits for a run, its supervisor may have to restart the API server.
 RESTARTED_WITHIN_SECONDS = 90.0
 STATUS = "Run `daybreak status`."
@@ -94,8 +96,10 @@ class AirflowApi:
         return str(self._call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
 
     def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
-        """Run a range of past dates one after the other by Airflow's backfill; gives its id.
+        """Run a range of past dates by Airflow's backfill; gives its id.
 
+        Two dates are under way at a time: while one waits for Airflow to start its next task, the
+        other computes (seen: 22 instead of 30 s a night). They take turns on the lake by its lock.
         Dates whose newest run succeeded, or is under way, are left out; `again` takes them too.
         """
         # Airflow takes the clock time of both ends as local, and both as inclusive moments.
@@ -103,7 +107,7 @@ class AirflowApi:
             "dag_id": dag,
             "from_date": f"{dates.first}T00:00:00Z",
             "to_date": f"{dates.last}T23:59:59Z",
-            "max_active_runs": 1,
+            "max_active_runs": AT_ONCE,
             "reprocess_behavior": "completed" if again else "failed",
         }
         return int(self._call("POST", "/backfills", json=body)["id"])

@@ -18,6 +18,8 @@ from jobs.context import Context, StepResult
 from jobs.drill.sandbox import Sandbox
 from jobs.errors import DaybreakError
 from jobs.lake.maintain import everything
+from jobs.lake.parallel import side_by_side
+from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.learning.dataset import content_hash
 from jobs.plan import Dates, Plan
@@ -39,6 +41,8 @@ STEPS: tuple[Step, ...] = (
 )
 # Moments at which rows were written or looked at differ between any two runs.
 MOMENTS = ("scored_at", "seen_at")
+# A night reads and writes days after this one, but for the history of its features.
+RECENT = NIGHT - dt.timedelta(days=21)
 # What a process needs before a step begins.
 START_SECONDS = 2.0
 
@@ -136,10 +140,14 @@ class Night:
             return True
         return False
 
-    def state(self) -> Mapping[str, str]:
-        """A checksum of each table's rows."""
-        spark = self.box.context.engine.session()
-        return {
-            table.name: content_hash(table.read(spark).drop(*MOMENTS))
-            for table in everything(self.tables)
-        }
+    def state(self, *names: str) -> Mapping[str, str]:
+        """The number of rows of each table, or of those named, and a checksum of the recent."""
+        wanted = [table for table in everything(self.tables) if table.name in names or not names]
+        return dict(zip([t.name for t in wanted], side_by_side(wanted, self._state), strict=True))
+
+    def _state(self, table: Table) -> str:
+        rows = table.read(self.box.context.engine.session()).drop(*MOMENTS)
+        number = rows.count()
+        if table.partition and table.partition[0].endswith("_date"):
+            rows = rows.where(f"{table.partition[0]} >= date'{RECENT}'")
+        return f"{number} rows, {content_hash(rows)}"

@@ -21,8 +21,8 @@ from jobs.lake.table import Table
 from jobs.prediction.turn import lake_turn
 from jobs.quality.usual import Profiles
 
-# Not part of what tables hold, and not wanted twice.
-ASIDE = ("_staging", "_gates")
+# Not part of what tables hold, and not wanted twice: half of all files are Hadoop's checksums.
+ASIDE = ("_staging", "_gates", ".*.crc")
 DRILLS = "_drill"
 DAY_SECONDS = 86_400
 
