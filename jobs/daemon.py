@@ -13,6 +13,7 @@ MODULES = (
     "pandas",
     "pyarrow.csv",
     "pyspark.sql.pandas.types",
+    "jobs.features.running",
     "jobs.ingest.reader",
     "jobs.learning.model",
     "jobs.monitoring.drift",

@@ -1,9 +1,9 @@
 """Sums over the last days before a prediction date, by any grouping, for many dates at once.
 
-Facts are first summed by group, day and the dates that see them. Each such sum then enters a
-window on one date and leaves it on another, and the window's value on a date is the running
-total of what entered and left until then. So a year costs hardly more than its daily sums, and
-since only whole numbers are added, one night alone gives exactly what the range gives.
+Spark sums the facts by group, day and the dates that see them. What a group has on each date is
+then added up four weeks of dates at a time, in memory (`jobs.features.running`): as SQL, the same
+took a window over every change of every group, and another shuffle to put a row's sums together.
+Only whole numbers are added, so one night alone gives exactly what the range gives.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as f
+from pyspark.sql.types import LongType, StructField, StructType
 
 from jobs.features.known import FIRST, LAST
+from jobs.features.running import DATE, ENTERS, GROUP, KEY, beside, key_of, last_of
 from jobs.plan import Dates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-DAY = "_day"
-DATE = "prediction_date"
+DAY, CHUNK = "_day", "_chunk"
+# Prediction dates that are worked on together. One worker holds the rows of that many days, and the
+# sums of all groups that they may see.
+CHUNK_DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,22 @@ def lagged(
 
     A sum over d days on date D is of the facts that D sees and whose day is D-d to D-1.
     """
-    changes = _changes(_daily(facts, groupings, sums, dates), sums, dates)
-    so_far = (
-        f"(partition by _group, _key order by {DATE}"
-        " range between unbounded preceding and current row)"
-    )
-    summed = changes.unionByName(_asked(rows, groupings, sums)).selectExpr(
-        "_group", "_row", *[f"sum({each.name}) over {so_far} as {each.name}" for each in sums]
-    )
-    return _beside(summed.where("_row is not null"), rows.columns, groupings, sums)
+    daily = _daily(facts, groupings, sums, dates)
+    columns, names = rows.columns, [each.name for each in groupings]
+    keys = [
+        f"{_key(each.rows or each.facts)} as {key_of(place)}"
+        for place, each in enumerate(groupings)
+    ]
+    asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE, dates)} as {CHUNK}")
+    wanted = {each.name: (each.measure, each.days) for each in sums}
+    struct = StructType([StructField(name, LongType()) for name in wanted])
+    schema = StructType([*rows.schema.fields, *[StructField(name, struct) for name in names]])
+
+    def add_up(rows: pa.Table, daily: pa.Table) -> pa.Table:
+        return beside(rows, daily, columns, names, wanted)
+
+    together = asked.groupBy(CHUNK).cogroup(_spread(daily, sums, dates).groupBy(CHUNK))
+    return together.applyInArrow(add_up, schema)
 
 
 def _daily(
@@ -97,69 +109,36 @@ def _daily(
         f" and {LAST} >= {first} and {FIRST} <= {last}"
     )
     keyed = useful.selectExpr(
-        f"greatest(date_add({DAY}, 1), {FIRST}, {first}) as _enters",
+        f"greatest(date_add({DAY}, 1), {FIRST}, {first}) as {ENTERS}",
         *[
             f"greatest(least(date_add({DAY}, {days}), {LAST}, {last}), date_sub({first}, 1))"
-            f" as _last_{days}"
+            f" as {last_of(days)}"
             for days in lengths
         ],
         f"inline({_keys([each.facts for each in groupings])})",
         *measures,
     )
     totals = [f.expr(f"coalesce(sum({name}), 0L)").alias(name) for name in measures]
-    when = ["_enters", *[f"_last_{days}" for days in lengths]]
-    return keyed.where("_key is not null").groupBy("_group", "_key", *when).agg(*totals)
+    when = [ENTERS, *map(last_of, lengths)]
+    return keyed.where(f"{KEY} is not null").groupBy(GROUP, KEY, *when).agg(*totals)
 
 
-def _changes(daily: DataFrame, sums: Sequence[Sum], dates: Dates) -> DataFrame:
-    """What enters and leaves each window, dated by the first prediction date it applies to."""
-    lengths = sorted({each.days for each in sums})
-    enters = [f"if(_enters <= _last_{each.days}, {each.measure}, 0L)" for each in sums]
-    changes = [f"if(_enters <= _last_{lengths[-1]}, {_change('_enters', sums, enters)}, null)"]
-    for days in lengths:
-        leaves = [f"-{each.measure}" if each.days == days else "0L" for each in sums]
-        until = f"_enters <= _last_{days} and _last_{days} < date'{dates.last}'"
-        change = _change(f"date_add(_last_{days}, 1)", sums, leaves)
-        changes.append(f"if({until}, {change}, null)")
-    array = f"array_compact(array({', '.join(changes)}))"
-    return daily.selectExpr("_group", "_key", f"inline({array})", "null as _row")
+def _spread(daily: DataFrame, sums: Sequence[Sum], dates: Dates) -> DataFrame:
+    """The sums once for each chunk of dates that may see them."""
+    last = last_of(max(each.days for each in sums))
+    chunks = f"sequence({_chunk(ENTERS, dates)}, {_chunk(last, dates)})"
+    return daily.where(f"{ENTERS} <= {last}").selectExpr("*", f"explode({chunks}) as {CHUNK}")
 
 
-def _change(date: str, sums: Sequence[Sum], values: Sequence[str]) -> str:
-    pairs = [f"'{each.name}', {value}" for each, value in zip(sums, values, strict=True)]
-    return f"named_struct('{DATE}', {date}, {', '.join(pairs)})"
-
-
-def _asked(rows: DataFrame, groupings: Sequence[Grouping], sums: Sequence[Sum]) -> DataFrame:
-    """The rows once for each grouping, in the shape of changes that change nothing."""
-    return rows.selectExpr(
-        f"inline({_keys([each.rows or each.facts for each in groupings])})",
-        DATE,
-        *[f"0L as {each.name}" for each in sums],
-        f"struct({', '.join(rows.columns)}) as _row",
-    )
-
-
-def _beside(
-    summed: DataFrame, columns: list[str], groupings: Sequence[Grouping], sums: Sequence[Sum]
-) -> DataFrame:
-    """The sums of a row's groupings side by side, in the order of the groupings."""
-    fields = ", ".join(["_group", *[each.name for each in sums]])
-    found = f.expr(f"sort_array(collect_list(struct({fields})))").alias("_sums")
-    return (
-        summed.groupBy("_row")
-        .agg(found)
-        .selectExpr(
-            *[f"_row.{name} as {name}" for name in columns],
-            *[f"_sums[{place}] as {each.name}" for place, each in enumerate(groupings)],
-        )
-    )
+def _chunk(date: str, dates: Dates) -> str:
+    return f"cast(datediff({date}, date'{dates.first}') div {CHUNK_DAYS} as int)"
 
 
 def _keys(parts: Sequence[tuple[str, ...]]) -> str:
     """An array of (number of the grouping, its key as text); a null part makes the key null."""
     pairs = [
-        f"named_struct('_group', {place}, '_key', {_key(each)})" for place, each in enumerate(parts)
+        f"named_struct('{GROUP}', {place}, '{KEY}', {_key(each)})"
+        for place, each in enumerate(parts)
     ]
     return f"array({', '.join(pairs)})"
 

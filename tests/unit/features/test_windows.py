@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.features import windows
 from jobs.features.windows import Grouping, Sum, lagged
 from jobs.plan import Dates
 
@@ -106,6 +107,20 @@ def test_nights_one_by_one_are_the_range(spark: SparkSession, range_) -> None:
     for date in list(DATES)[::5]:
         night = of(spark, Dates.one(date))
         assert night == {row: sums for row, sums in range_.items() if row[0] == date}
+
+
+def test_dates_may_be_worked_on_a_few_at_a_time(
+    spark: SparkSession, range_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "CHUNK_DAYS", 4)
+    assert of(spark, DATES) == range_
+
+
+def test_without_facts_every_sum_is_nothing(spark: SparkSession) -> None:
+    frame = spark.createDataFrame(rows(), "prediction_date date, who string, place string")
+    found = lagged(frame, spark.createDataFrame([], FACTS), GROUPINGS, SUMS, DATES).collect()
+    assert len(found) == len(rows())
+    assert {row[group.name] for row in found for group in GROUPINGS} == {(0, 0, 0, 0)}
 
 
 def test_keys_of_several_parts_are_not_mixed_up(spark: SparkSession) -> None:
