@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyspark import SparkContext
 
 from jobs.engine import Engine
 from tests.night import STEPS, Clean, Night
@@ -37,6 +38,18 @@ def alive_workers(page: str) -> int:
             return int(json.load(answer)["aliveworkers"])
     except OSError:
         return 0
+
+
+def a_jvm_of_its_own() -> None:
+    """End the JVM of earlier tests, whose settings a new application in it would inherit.
+
+    With `spark.task.cpus` of a local engine no task fits into an executor of one core, and Spark
+    waits for ever.
+    """
+    if gateway := SparkContext._gateway:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        SparkContext._gateway = SparkContext._jvm = None
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +93,7 @@ def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         )
 
 
+@pytest.mark.timeout(900)
 def test_two_xgboost_workers_train(cluster: Stack) -> None:
     done = cluster.daybreak(
         "run", "train", "flight_delay", "--date", EARLY_CUTOFF, "--json", seconds=600
@@ -91,9 +105,11 @@ def test_two_xgboost_workers_train(cluster: Stack) -> None:
     assert found["facts"]["run_id"]
 
 
+@pytest.mark.timeout(900)
 def test_a_night_gives_the_same_tables_as_on_the_embedded_engine(
     cluster: Stack, night: Night, clean: Clean
 ) -> None:
+    a_jvm_of_its_own()
     settings = night.box.context.plan.settings.model_copy(
         update={
             "spark": cluster.environment["DAYBREAK_SPARK"],
