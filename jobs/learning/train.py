@@ -150,17 +150,20 @@ def promote(ctx: Context) -> StepResult:
                 f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
             )
         decision = decide(found, _rules(ctx))
+        sentence = decision.sentence
+        if decision.status == "needs_person":
+            sentence += f" Do it with `daybreak promote {name} --version {version} --reason WHY`."
         # The alias moves first, because what carries a decision is not decided on again.
         if decision.status == "promote":
             registry.promote(client, name, version)
-        client.set_model_version_tag(name, str(version), "daybreak.reason", decision.sentence)
+        client.set_model_version_tag(name, str(version), "daybreak.reason", sentence)
         client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
         client.set_tag(run.info.run_id, "daybreak.decision", decision.status)
     return StepResult(
         step="promote",
         use_case=name,
         dates=ctx.dates,
-        sentence=decision.sentence,
+        sentence=sentence,
         facts={
             "run_id": run.info.run_id,
             "status": decision.status,

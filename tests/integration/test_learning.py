@@ -300,6 +300,7 @@ def test_a_champion_with_other_features_is_a_persons_matter(engine, first):
     evaluate(ctx)
     decided = promote(ctx)
     assert decided.facts["status"] == "needs_person"
+    assert f"daybreak promote {NAME} --version" in decided.sentence
     assert "weight" in decided.sentence
 
 
