@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 
 from jobs.context import Context
@@ -36,24 +35,31 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
     waiting = [staged for staged in _staged(context, layer) if not staged.is_committed()]
     if layer == "silver":
         _require_tonight(context, waiting)
-        _complete_profiles(context)
-    days = _profiles(context, waiting) if layer == "silver" else {}
+    days = _profiles(context, waiting) if layer == "silver" and len(context.dates) == 1 else {}
     rows = {
         staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
         for staged in waiting
     }
     for staged in waiting:
         if layer == "silver":
-            # Quarantine first: rows missing from silver are then always accounted for.
-            source = staged.table.name.removeprefix("silver.")
-            quarantine = context.tables.quarantine(source)
-            context.tables.staged(quarantine, staged.batch).commit(spark)
-        staged.commit(spark)
-        if found := days.get(staged.table.name):
-            Profiles(staged.table).add(found)
-        if layer == "silver":
-            Refusals(context.tables.root, staged.table.name).clear(staged.parts())
+            _commit_silver(context, staged, days.get(staged.table.name, {}))
+        else:
+            staged.commit(spark)
     return rows
+
+
+def _commit_silver(context: Context, staged: Staged, days: Mapping[str, Profile]) -> None:
+    spark, parts = context.engine.session(), staged.parts()
+    # Quarantine first: rows missing from silver are then always accounted for.
+    quarantine = context.tables.quarantine(staged.table.name.removeprefix("silver."))
+    context.tables.staged(quarantine, staged.batch).commit(spark)
+    profiled = Profiles(staged.table, _source(context, staged))
+    profiled.drop(parts)
+    staged.commit(spark)
+    # But for days of which another run has committed something newer.
+    made = Made(staged.table).inputs()
+    profiled.keep({day: each for day, each in days.items() if made.get(day) == parts[day]})
+    Refusals(context.tables.root, staged.table.name).clear(staged.parts())
 
 
 def _require_tonight(context: Context, waiting: list[Staged]) -> None:
@@ -68,8 +74,8 @@ def _require_tonight(context: Context, waiting: list[Staged]) -> None:
     lacking = []
     for source, spec in context.plan.usecase.sources.items():
         table = context.tables.silver(source)
-        day = context.date - dt.timedelta(days=spec.arrives.lag)
-        part = str(day) if spec.arrives.as_ == "daily" else WHOLE
+        day = spec.day_for(context.date)
+        part = str(day) if spec.is_daily else WHOLE
         if day < context.plan.usecase.schedule.start and part != WHOLE:
             continue
         if part not in staged.get(table.name, {}) and part not in Made(table).inputs():
@@ -80,20 +86,6 @@ def _require_tonight(context: Context, waiting: list[Staged]) -> None:
             "let through before.",
             f"Run `daybreak run conform {context.plan.name} --date {context.date}` first.",
         )
-
-
-def _complete_profiles(context: Context) -> None:
-    """Add the profiles that a run killed right after its commit has not written."""
-    spark = context.engine.session()
-    for staged in _staged(context, "silver"):
-        spec, profiled = _source(context, staged), Profiles(staged.table)
-        if not staged.is_committed() or spec.arrives.as_ != "daily":
-            continue
-        there = profiled.read()
-        lacking = [dt.date.fromisoformat(part) for part in staged.parts() if part not in there]
-        if lacking:
-            rows = staged.table.read(spark).where(staged.table.of_dates(lacking))
-            profiled.add(profiles(rows, spec))
 
 
 def pages(context: Context, layer: str) -> list[str]:
@@ -108,7 +100,7 @@ def pages(context: Context, layer: str) -> list[str]:
 def _profiles(context: Context, waiting: list[Staged]) -> dict[str, dict[str, Profile]]:
     """The profiles of the staged days of each daily source, by table."""
     spark = context.engine.session()
-    daily = [each for each in waiting if _source(context, each).arrives.as_ == "daily"]
+    daily = [each for each in waiting if _source(context, each).is_daily]
     found = side_by_side(daily, lambda each: profiles(each.read(spark), _source(context, each)))
     return {each.table.name: days for each, days in zip(daily, found, strict=True)}
 
@@ -156,11 +148,12 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
 def _unusual(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:
     """What is strange about the day that a single night needs, unless a person accepts it."""
     spec = _source(context, staged)
-    day = context.date - dt.timedelta(days=spec.arrives.lag)
+    day = spec.day_for(context.date)
     accepted = context.options.get("unusual") == "accept"
-    if len(context.dates) > 1 or accepted or spec.usual is None or str(day) not in days:
+    if accepted or spec.usual is None or str(day) not in days:
         return []
-    before = Profiles(staged.table).before(day, spec.usual.days)
+    spark = context.engine.session()
+    before = Profiles(staged.table, spec).before(spark, day, spec.usual.days)
     source = staged.table.name.removeprefix("silver.")
     return unusual(days[str(day)], before, spec.usual, f"sources.{source}.usual")
 

@@ -191,8 +191,8 @@ def labels(context: Context) -> StepResult:
         spark = context.engine.session()
         silver, where = of_source.read(spark), None
         if of_source.partition:
-            dates = [dt.date.fromisoformat(part) for part in sorted(stale)]
-            silver, where = silver.where(of_source.of_dates(dates)), table.of_dates(dates)
+            parts = sorted(stale)
+            silver, where = silver.where(of_source.of_dates(parts)), table.of_dates(parts)
         rows = labels_of(context.plan, silver)
         found = gate.validate(rows, suite.labels(context.plan))
         gate.require(found, str(context.dates), f"{of_source.path}.")
@@ -407,8 +407,7 @@ def _require_tonight(context: Context, done: list[Conforming]) -> None:
         why
         for each in done
         for day, why in each.held_back.items()
-        if _needs(context, each.source, {day})
-        and not (each.rows and sources[each.source].arrives.as_ == "snapshot")
+        if _needs(context, each.source, {day}) and (sources[each.source].is_daily or not each.rows)
     ]
     if refused:
         raise Refused(" ".join(why.sentence for why in refused), refused[0].remedy)
@@ -426,14 +425,12 @@ def _nobody(context: Context, cutoff: dt.datetime) -> Refused:
 
 def _needs(context: Context, source: str, lacking: Collection[dt.date]) -> bool:
     """Whether a night cannot do without one of the days of which no file is sound."""
-    arrives = context.plan.usecase.sources[source].arrives
-    if arrives.as_ == "snapshot":
-        return bool(lacking)
-    return context.date - dt.timedelta(days=arrives.lag) in lacking
+    spec = context.plan.usecase.sources[source]
+    return spec.day_for(context.date) in lacking if spec.is_daily else bool(lacking)
 
 
 def _batch_dates(context: Context, source: str) -> Dates | None:
     """The file dates of a source that a run looks at; None for a snapshot, which has none."""
-    if context.plan.usecase.sources[source].arrives.as_ == "snapshot":
+    if not context.plan.usecase.sources[source].is_daily:
         return None
     return context.plan.batch_dates(source, context.dates)

@@ -219,6 +219,15 @@ class Source(Spec):
     budget: Budget = Budget()
     usual: Usual | None = Field(default=Usual(), description="Of a daily source; null: no check.")
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether its files are of one day each; a snapshot's hold all there is."""
+        return self.arrives.as_ == "daily"
+
+    def day_for(self, date: dt.date) -> dt.date:
+        """Of a daily source, the day whose files the night of a prediction date needs."""
+        return date - dt.timedelta(days=self.arrives.lag)
+
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         wanted = set(self.key) | ({self.date} if self.date else set())
@@ -233,10 +242,9 @@ class Source(Spec):
         evolving = sorted(name for name, column in self.columns.items() if column.evolves)
         if evolving and self.drift != "declared":
             raise ValueError(f"since, until and formerly of {evolving} need `drift: declared`")
-        daily = self.arrives.as_ == "daily"
-        if daily != ("{date}" in self.landing):
+        if self.is_daily != ("{date}" in self.landing):
             raise ValueError("a daily source has {date} in `landing`, a snapshot has not")
-        if daily and self.date is None:
+        if self.is_daily and self.date is None:
             raise ValueError("a daily source needs `date`, the column with the row's day")
         return self
 
@@ -395,7 +403,7 @@ class UseCase(Spec):
             f"sources.{name}.columns.{column}"
             for name, of in self.sources.items()
             for column, spec in of.columns.items()
-            if spec.references and of.arrives.as_ == "snapshot"
+            if spec.references and not of.is_daily
         ]
         if chained:
             raise ValueError(f"{', '.join(chained)}: a snapshot refers to nothing")
@@ -423,7 +431,7 @@ class UseCase(Spec):
     def _is_snapshot_column(self, name: str) -> bool:
         source, _, column = name.partition(".")
         found = self.sources.get(source)
-        return found is not None and found.arrives.as_ == "snapshot" and column in found.columns
+        return found is not None and not found.is_daily and column in found.columns
 
     @property
     def zone(self) -> ZoneInfo:

@@ -198,7 +198,7 @@ def _versioned(rows: DataFrame, spec: Source) -> DataFrame:
 
 def _place(spec: Source) -> list[Expression]:
     """A key of a daily source names a row of one day, that of a snapshot a row of all."""
-    return [f.col("_batch_date")] if spec.arrives.as_ == "daily" else []
+    return [f.col("_batch_date")] if spec.is_daily else []
 
 
 def _versions(spec: Source):  # type: ignore[no-untyped-def]  # WindowSpec differs over Connect

@@ -55,7 +55,7 @@ def typed(name: str, column: Column) -> Expression:
 def checks(spec: Source) -> list[Check]:
     """Every way in which a single row can fail, but for a record that could not be split."""
     found = [check for name, column in spec.columns.items() for check in _of_column(name, column)]
-    if spec.date and spec.arrives.as_ == "daily":
+    if spec.date and spec.is_daily:
         other_day = f.col(spec.date) != f.col("_batch_date")
         found.append(Check("wrong_date", spec.date, other_day, _text(spec.date)))
     nothing = f.lit(None).cast("string")

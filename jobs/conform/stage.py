@@ -127,10 +127,6 @@ class _Work:
         return self.tables.plan.usecase.sources[self.source]
 
     @property
-    def is_daily(self) -> bool:
-        return self.spec.arrives.as_ == "daily"
-
-    @property
     def silver(self) -> Staged:
         return self.tables.staged(self.tables.silver(self.source), self.batch)
 
@@ -139,7 +135,7 @@ class _Work:
         return self.tables.staged(self.tables.quarantine(self.source), self.batch)
 
     def part(self, each: Delivered) -> str:
-        return str(each.batch_date) if self.is_daily else WHOLE
+        return str(each.batch_date) if self.spec.is_daily else WHOLE
 
     def stale(
         self, delivered: Mapping[str, Sequence[Delivered]], dates: Dates | None
@@ -228,10 +224,9 @@ class _Work:
         return rows, _judged(self.quarantine.read(self.spark), contents)
 
     def _where(self, parts: Iterable[str]) -> str | None:
-        if not self.is_daily:
+        if not self.spec.is_daily:
             return None
-        days = [dt.date.fromisoformat(part) for part in sorted(parts)]
-        return self.tables.silver(self.source).of_dates(days)
+        return self.tables.silver(self.source).of_dates(sorted(parts))
 
     def _is_over(self, each: Judged) -> bool:
         return bool(over_budget(self.tables.plan.name, self.source, self.spec.budget, [each]))
@@ -256,7 +251,7 @@ class _Work:
         """Show the quarantine of dates over their budget, and leave their silver as it is."""
         table = self.tables.quarantine(self.source)
         everything = self.quarantine.read(self.spark)
-        if self.is_daily:
+        if self.spec.is_daily:
             shown = table.of_dates(sorted(over))
             table.replace(everything.where(shown), shown)
         elif not good:
@@ -266,7 +261,7 @@ class _Work:
             self.quarantine.discard()
             return
         dates = sorted({each.batch_date for each in good})
-        if self.is_daily:
+        if self.spec.is_daily:
             parts = {str(date): stale[str(date)] for date in dates}
             for staged in (self.silver, self.quarantine):
                 staged.narrow(staged.table.of_dates(dates), parts)
@@ -281,7 +276,7 @@ class _Work:
         bronze = self.tables.bronze(self.source)
         there = bronze.read(self.spark).where(bronze.of_dates(dates))
         rows = _of_contents(there, contents)
-        corrected = replaced(contents) if self.is_daily else []
+        corrected = replaced(contents) if self.spec.is_daily else []
         twice = {row[0] for row in repeated(rows, self.spec).collect()}
         twice |= {old.batch_date for old, _ in corrected}
         known = {name: self._values(to) for name, to in self._references().items()}
@@ -289,7 +284,7 @@ class _Work:
         def conformed(rows: DataFrame, *, once: bool) -> Conformed:
             return conform(rows, self.spec, once=once, known=known, replaced=corrected)
 
-        if not self.is_daily:
+        if not self.spec.is_daily:
             return conformed(rows, once=not twice)
         return _both(rows, bronze.of_dates, dates, twice, conformed)
 

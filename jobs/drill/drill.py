@@ -18,6 +18,7 @@ from jobs.plan import Dates
 from jobs.quality.expectations import GateBroken
 from jobs.quality.usual import Profiles
 from jobs.steps import run
+from jobs.usecase import Source
 
 NIGHT: tuple[tuple[str, str | None], ...] = (
     ("ingest", None),
@@ -95,9 +96,18 @@ def drill(context: Context, clean: int, say: Callable[[str], None]) -> Drilled:
         say: is told each outcome.
 
     Raises:
-        Refused: there is no good night to copy.
+        Refused: there is no good night to copy, or entities or labels do not arrive by day.
     """
-    night = context.date
+    night, usecase = context.date, context.plan.usecase
+    whole = {usecase.entity.source, usecase.label.source} - {
+        name for name, spec in usecase.sources.items() if spec.is_daily
+    }
+    if whole:
+        raise Refused(
+            f"A drill plants faults into files of a day, and {', '.join(sorted(whole))} of "
+            f"{context.plan.name} is a snapshot.",
+            "Its nights have the same gates; `daybreak check --suggest` drafts more.",
+        )
     dates = Dates(night - dt.timedelta(days=clean - 1), night)
     outcomes: list[Outcome] = []
     alarms: dict[str, str] = {}
@@ -130,9 +140,9 @@ def newest_night(context: Context) -> dt.date:
 def _with_faults(box: Sandbox, night: dt.date, say: Callable[[str], None]) -> list[Outcome]:
     plan = box.context.plan
     statistics = {
-        source: _newest_profile(box, source)
+        source: _newest_profile(box, source, spec)
         for source, spec in plan.usecase.sources.items()
-        if spec.arrives.as_ == "daily"
+        if spec.is_daily
     }
     outcomes = []
     for fault in faults(plan.usecase, statistics):
@@ -147,20 +157,21 @@ def _with_faults(box: Sandbox, night: dt.date, say: Callable[[str], None]) -> li
     return outcomes
 
 
-def _newest_profile(box: Sandbox, source: str) -> Mapping[str, float]:
-    there = Profiles(box.context.tables.silver(source)).read()
-    if not there:
+def _newest_profile(box: Sandbox, source: str, spec: Source) -> Mapping[str, float]:
+    context = box.context
+    found = Profiles(context.tables.silver(source), spec).newest(context.engine.session())
+    if found is None:
         raise WrongUsage(
-            f"silver.{source} has no day whose statistics are known.",
-            "Run a night of the use case first.",
+            f"silver.{source} has no day before the night: there is nothing to be unlike of.",
+            "Choose a date with nights before it: see `daybreak publications`.",
         )
-    return there[max(there)]
+    return found
 
 
 def _plant(box: Sandbox, fault: Fault, night: dt.date) -> None:
     plan = box.context.plan
     spec = plan.usecase.sources[fault.source]
-    day = night - dt.timedelta(days=spec.arrives.lag)
+    day = spec.day_for(night)
     file, before = (
         _file(box, fault.source, day),
         _file(box, fault.source, day - dt.timedelta(days=1)),

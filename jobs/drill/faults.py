@@ -45,7 +45,7 @@ def faults(usecase: UseCase, statistics: Mapping[str, Mapping[str, float]]) -> l
         statistics: by source, the profile of a good day, which says what its columns are like.
     """
     listed, outcome = usecase.entity.source, usecase.label.source
-    daily = [name for name, each in usecase.sources.items() if each.arrives.as_ == "daily"]
+    daily = [name for name, each in usecase.sources.items() if each.is_daily]
     other = next((name for name in daily if name not in (listed, outcome)), outcome)
     listed_is, outcome_is, other_is = (
         _Columns(usecase.sources[name], statistics[name]) for name in (listed, outcome, other)

@@ -105,7 +105,7 @@ def _deliver(context: Context, landing: Folder) -> dict[str, list[LandedFile]]:
     there = landing_store(plan)
     for source, spec in plan.usecase.sources.items():
         days = None
-        if spec.arrives.as_ == "daily":
+        if spec.is_daily:
             # And the day before, for a file that is stale.
             days = plan.batch_dates(source, context.dates, late=False).shifted(first=-1)
         found[source] = landed(plan, source, days)
@@ -123,11 +123,12 @@ def _undo(context: Context) -> None:
     tables, first = context.tables, context.dates.first
     spark = context.engine.session()
     for source, spec in context.plan.usecase.sources.items():
-        if spec.arrives.as_ != "daily":
+        if not spec.is_daily:
             continue
-        day = first - dt.timedelta(days=spec.arrives.lag)
+        day = spec.day_for(first)
         for table in (tables.bronze(source), tables.silver(source), tables.quarantine(source)):
             _cut(context, table, f"_batch_date >= '{day}'", day)
+        Profiles(tables.silver(source), spec).forget(day)
         ledger = tables.ledger()
         rows = ledger.read(spark).limit(0)
         ledger.replace(rows, f"source = '{source}' and _batch_date >= '{day}'")
@@ -139,7 +140,6 @@ def _cut(context: Context, table: Table, where: str, day: dt.date) -> None:
     if table.exists():
         table.replace(table.read(context.engine.session()).limit(0), where)
         Made(table).forget(day)
-        Profiles(table).forget(day)
 
 
 def _copied(source: str, target: str) -> None:

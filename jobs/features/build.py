@@ -55,7 +55,7 @@ def build(
 
 def _history(plan: Plan, source: str, rows: DataFrame, dates: Dates) -> DataFrame:
     """Only the days that the features may look at, so that no other files are read."""
-    if plan.usecase.sources[source].arrives.as_ != "daily":
+    if not plan.usecase.sources[source].is_daily:
         return rows
     span = dates.shifted(first=-plan.usecase.features.history)
     return rows.where(f.col("_batch_date").between(f.lit(span.first), f.lit(span.last)))

@@ -88,9 +88,9 @@ class Known:
         return moment(max([min(sound.values()), *mended])) if sound else None
 
     def _part(self, source: str, date: dt.date) -> Inputs:
-        arrives = self.tables.plan.usecase.sources[source].arrives
-        day = date - dt.timedelta(days=arrives.lag)
-        return self.silver[source].get(str(day) if arrives.as_ == "daily" else WHOLE, {})
+        spec = self.tables.plan.usecase.sources[source]
+        part = str(spec.day_for(date)) if spec.is_daily else WHOLE
+        return self.silver[source].get(part, {})
 
     def _declared(self) -> str:
         plan = self.tables.plan
@@ -111,7 +111,7 @@ class Known:
         whole = hashlib.sha256(f"{declared} {at}".encode())
         span = Dates(date, date).shifted(first=-usecase.features.history)
         for name, source in usecase.sources.items():
-            parts = map(str, span) if source.arrives.as_ == "daily" else (WHOLE,)
+            parts = map(str, span) if source.is_daily else (WHOLE,)
             for part in parts:
                 if (made := self.silver[name].get(part)) is None:
                     continue

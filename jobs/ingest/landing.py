@@ -61,7 +61,7 @@ def landed(plan: Plan, source: str, dates: Dates | None) -> list[LandedFile]:
     """
     there = landing_store(plan)
     days: list[dt.date | None] = [None]
-    if _is_daily(plan, source):
+    if plan.usecase.sources[source].is_daily:
         days = [*(dates or _days_there(plan, there, source))]
     patterns = {_pattern(plan, source, day): day for day in days}
     found = _found(plan, there, source, list(patterns))
@@ -132,14 +132,11 @@ def _found(plan: Plan, there: Store, source: str, patterns: list[str]) -> list[F
 
 
 def _needed(plan: Plan, source: str, date: dt.date) -> str | None:
-    if not _is_daily(plan, source):
+    spec = plan.usecase.sources[source]
+    if not spec.is_daily:
         return _pattern(plan, source, None)
-    day = date - dt.timedelta(days=plan.usecase.sources[source].arrives.lag)
+    day = spec.day_for(date)
     return _pattern(plan, source, day) if day >= plan.usecase.schedule.start else None
-
-
-def _is_daily(plan: Plan, source: str) -> bool:
-    return plan.usecase.sources[source].arrives.as_ == "daily"
 
 
 def _pattern(plan: Plan, source: str, day: dt.date | None) -> str:

@@ -126,8 +126,7 @@ class Staged:
         if current or not parts:
             if overtaken:
                 # Only a table that is laid out by dates has more than one part.
-                dates = ", ".join(repr(part) for part in sorted(current))
-                self.narrow(f"{self.table.partition[0]} in ({dates})", current)
+                self.narrow(self.table.of_dates(sorted(current)), current)
             self.table.replace(self.read(spark), self._staged()["where"])
         if current:
             made.record(current, staged_at)

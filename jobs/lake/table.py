@@ -126,8 +126,12 @@ class Table:
             writer = writer.option("replaceWhere", where)
         writer.save(self.path)
 
-    def of_dates(self, dates: Iterable[dt.date]) -> str:
-        """The predicate that names exactly the partitions of some dates; false for no dates."""
+    def of_dates(self, dates: Iterable[dt.date | str]) -> str:
+        """The predicate that names exactly the partitions of some dates; false for no dates.
+
+        Args:
+            dates: as dates or, as parts are named, in ISO form.
+        """
         listed = ", ".join(repr(str(date)) for date in dates)
         return f"{self.partition[0]} in ({listed})" if listed else "false"
 

@@ -107,12 +107,12 @@ class Tables:
             path=f"{self.root}/silver/{source}",
             schema=StructType([*columns, *ORIGIN, StructField("_superseded_at", TimestampType())]),
             key=(*spec.key, "_arrived_at"),
-            partition=("_batch_date",) if spec.arrives.as_ == "daily" else (),
+            partition=("_batch_date",) if spec.is_daily else (),
         )
 
     def quarantine(self, source: str) -> Table:
         """One row per row and rule that it failed; `row` is the bronze row as JSON."""
-        daily = self.plan.usecase.sources[source].arrives.as_ == "daily"
+        daily = self.plan.usecase.sources[source].is_daily
         return Table(
             name=f"quarantine.{source}",
             path=f"{self.root}/quarantine/{source}",

@@ -37,8 +37,7 @@ def suggest(spark: SparkSession, tables: Tables) -> dict[str, dict[str, list[dic
     found = {}
     for source, spec in tables.plan.usecase.sources.items():
         table = tables.silver(source)
-        days = list(Profiles(table).read().values())
-        if days:
+        if spec.is_daily and (days := list(Profiles(table, spec).of(spark).values())):
             rows = table.read(spark).where("_superseded_at is null")
             found[source] = [*_of_days(spec, days), *_of_categories(spec, days, rows)]
     if not found:

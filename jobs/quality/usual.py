@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
 from jobs.lake import files
+from jobs.lake.made import Made
 from jobs.lake.table import Table
 from jobs.quality.gate import Failure
 from jobs.usecase import Source, Usual
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 # Statistics of one day by name: `rows`, and `missing`, `mean`, `spread` or `distinct` of a column.
 Profile = Mapping[str, float]
@@ -38,32 +39,63 @@ LEAST_ROWS = 20
 
 @dataclass(frozen=True)
 class Profiles:
-    """The profiles of a silver table's days, kept beside it."""
+    """The profiles of a silver table's days: counted when they are asked for, and kept beside it.
+
+    A range of many days is not looked at when it passes; the nights after it ask for what they
+    compare with.
+    """
 
     table: Table
+    spec: Source
 
     @property
     def _path(self) -> str:
         return f"{self.table.path}/_profiles.json"
 
-    def read(self) -> dict[str, Profile]:
-        """By day; none if the table was never written."""
-        return (files.read_json(self._path) or {}) if self.table.exists() else {}
+    def of(self, spark: SparkSession, days: Iterable[str] | None = None) -> dict[str, Profile]:
+        """The profiles of those of some days that silver has; None: of all."""
+        made, kept = self._days(), self._kept()
+        wanted = made if days is None else made & set(days)
+        found = {day: kept[day] for day in wanted & kept.keys()}
+        if lacking := sorted(wanted - found.keys()):
+            rows = self.table.read(spark).where(self.table.of_dates(lacking))
+            found |= profiles(rows, self.spec)
+        return found
 
-    def add(self, new: Mapping[str, Profile]) -> None:
-        """Put days in; call it after their rows were committed."""
-        files.write_json(self._path, {**self.read(), **new})
+    def newest(self, spark: SparkSession) -> Profile | None:
+        """That of the last day in silver."""
+        days = self._days()
+        return self.of(spark, [max(days)]).get(max(days)) if days else None
+
+    def before(self, spark: SparkSession, day: dt.date, days: int) -> dict[int, Profile]:
+        """Those of the last `days` days before one, by how many days before it they are."""
+        wanted = {back: str(day - dt.timedelta(days=back)) for back in range(1, days + 1)}
+        found = self.of(spark, wanted.values())
+        self.keep(found)
+        return {back: found[each] for back, each in wanted.items() if each in found}
+
+    def keep(self, new: Mapping[str, Profile]) -> None:
+        """Spare counting days again."""
+        kept = self._kept()
+        if not new.items() <= kept.items():
+            files.write_json(self._path, {**kept, **new})
+
+    def drop(self, days: Iterable[str]) -> None:
+        """Count days anew when they are asked for, because their rows change."""
+        kept = self._kept()
+        if gone := kept.keys() & set(days):
+            files.write_json(self._path, {day: kept[day] for day in kept.keys() - gone})
 
     def forget(self, day: dt.date) -> None:
-        """Take out a day and all days after it."""
-        kept = {each: profile for each, profile in self.read().items() if each < str(day)}
-        files.write_json(self._path, kept)
+        """Drop a day and all days after it."""
+        self.drop(each for each in self._kept() if each >= str(day))
 
-    def before(self, day: dt.date, days: int) -> dict[int, Profile]:
-        """Those of the last `days` days before one, by how many days before it they are."""
-        there = self.read()
-        wanted = {back: str(day - dt.timedelta(days=back)) for back in range(1, days + 1)}
-        return {back: there[each] for back, each in wanted.items() if each in there}
+    def _days(self) -> set[str]:
+        return set(Made(self.table).inputs())
+
+    def _kept(self) -> dict[str, Profile]:
+        found: dict[str, Profile] = files.read_json(self._path) or {}
+        return found
 
 
 def profiles(rows: DataFrame, spec: Source) -> dict[str, Profile]:

@@ -78,6 +78,30 @@ def test_who_waits_for_the_lake_says_for_whom(night: Night) -> None:
     assert "is working on flight_delay's lake" in said
 
 
+def test_two_use_cases_at_once_do_not_wait_for_each_other(
+    stack: Stack, night: Night, clean: Clean, tmp_path: Path
+) -> None:
+    names = ("flight_delay", "second")
+    for name in names:
+        shutil.copytree(PROJECT / "jobs/usecases/flight_delay", tmp_path / name)
+    both = Night(stack, night.box, tmp_path)
+    for step, *options in TO_SILVER:
+        words = [("run", step, name, "--date", str(NIGHT), *options) for name in names]
+        running = [both.daybreak(*each) for each in words]
+        said = [each.communicate(timeout=300) for each in running]
+        assert [each.returncode for each in running] == [0, 0], said
+        assert not any("Waiting" in errors for _, errors in said)
+    assert night.state("silver.actuals", "silver.schedule").items() <= clean.state.items()
+    settings = night.box.context.plan.settings.model_copy(update={"usecases": tmp_path})
+    second, spark = Tables(Plan.of("second", settings)), night.box.context.engine.session()
+    for source, day in (("actuals", DAY), ("schedule", NIGHT)):
+        found = [
+            content_hash(table.read(spark).where(table.of_dates([day])))
+            for table in (night.tables.silver(source), second.silver(source))
+        ]
+        assert found[0] == found[1], source
+
+
 def test_the_same_content_again_and_under_another_name_is_taken_once(
     night: Night, clean: Clean
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
-from jobs.quality.usual import profiles, unusual
+from jobs.lake.made import Made
+from jobs.lake.table import Table
+from jobs.quality.usual import Profiles, profiles, unusual
 from jobs.usecase import Source, Usual
 
 SPEC = Source.model_validate(
@@ -57,6 +61,38 @@ def test_a_profile_is_of_the_newest_versions_of_each_day(spark: SparkSession) ->
         },
         "2024-01-03": {"rows": 1.0, "distinct who": 1.0, "missing temp": 1.0},
     }
+
+
+def test_days_are_counted_when_they_are_asked_for_and_kept_until_they_change(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    schema = "day date, who string, temp double, _batch_date date, _superseded_at timestamp"
+    first, second, third = (dt.date(2024, 1, day) for day in (2, 3, 4))
+
+    def rows(temp: float) -> DataFrame:
+        days = [(day, "ann", temp, day, None) for day in (first, second)]
+        return spark.createDataFrame(days, schema)
+
+    types = StructType.fromDDL(schema)
+    table = Table("silver.visits", str(tmp_path / "visits"), types, ("who",), ("_batch_date",))
+    profiled = Profiles(table, SPEC)
+    assert profiled.newest(spark) is None
+    table.replace(rows(1.0), None)
+    Made(table).record({str(day): {} for day in (first, second)}, 1)
+
+    assert {back: day["mean temp"] for back, day in profiled.before(spark, third, 9).items()} == {
+        1: 1.0,
+        2: 1.0,
+    }
+    table.replace(rows(5.0), None)
+    profiled.drop([str(second)])
+    found = profiled.of(spark)
+    assert {day: each["mean temp"] for day, each in found.items()} == {
+        str(first): 1.0,
+        str(second): 5.0,
+    }
+    profiled.forget(first)
+    assert profiled.of(spark, [str(first)])[str(first)]["mean temp"] == 5.0
 
 
 @pytest.mark.parametrize(
