@@ -25,6 +25,7 @@ from jobs.lake.table import Table
 from jobs.lake.tombstones import Tombstones, canonical
 from jobs.learning.rebuild import trained_on
 from jobs.prediction.turn import lake_turn
+from jobs.quality.usual import Profiles
 from jobs.usecase import Column, Source
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class _Erasure:
     say: Callable[[str], None]
     rows: dict[str, int] = field(default_factory=dict)
     looked_at: list[str] = field(default_factory=list)
+    models: list[int] = field(default_factory=list)
+    unfinished: str = ""
 
     def run(self, reason: str) -> Receipt:
         plan, tables = self.context.plan, self.context.tables
@@ -133,11 +136,11 @@ class _Erasure:
         # First of all, so that nothing that is delivered from now on brings it back.
         tombstones.write(tables.root)
         mark = tombstones.hash_of(self.entity, columns)
-        pending = f"{tables.root}/_receipts/unfinished-{mark[:16]}.json"
+        self.unfinished = f"{tables.root}/_receipts/unfinished-{mark[:16]}.json"
         # What a run that was killed has removed already tells of no model any more.
-        begun = files.read_json(pending) or {"models": []}
-        models = tuple(sorted({*begun["models"], *self._models()}))
-        files.write_json(pending, {"models": models})
+        begun = files.read_json(self.unfinished) or {"models": [], "rows": {}}
+        self.rows, self.models = begun["rows"], sorted({*begun["models"], *self._models()})
+        self._keep()
         for source, spec in self.sources.items():
             self._landing(source, spec)
             self._table(tables.bronze(source), self._in_bronze(spec))
@@ -157,18 +160,23 @@ class _Erasure:
             reason,
             self.rows,
             tuple(self.looked_at),
-            models,
+            tuple(self.models),
         )
         name = f"{receipt.at:%Y%m%dT%H%M%SZ}-{receipt.tombstone[:8]}"
         files.write_json(f"{tables.root}/_receipts/{name}.json", asdict(receipt))
-        files.remove_file(pending)
+        files.remove_file(self.unfinished)
         return receipt
+
+    def _keep(self) -> None:
+        """Write down what was found, for the receipt of the run that ends this one if it dies."""
+        files.write_json(self.unfinished, {"models": self.models, "rows": self.rows})
 
     def _note(self, place: str, gone: int) -> None:
         if gone:
-            self.rows[place] = gone
+            self.rows[place] = self.rows.get(place, 0) + gone
+            self._keep()
             self.say(f"{place}: {gone} rows")
-        else:
+        elif place not in self.rows:
             self.looked_at.append(place)
 
     def _models(self) -> tuple[int, ...]:
@@ -253,7 +261,7 @@ class _Erasure:
         table.replace(kept, where)
 
     def _leave_no_trace(self) -> None:
-        """Remove the files of older versions, what is staged, and examples of gate results."""
+        """Remove files of older versions, what is staged, statistics of days, and gate results."""
         spark, tables = self.context.engine.session(), self.context.tables
         spark.conf.set(RETENTION_CHECK, "false")
         try:
@@ -263,6 +271,8 @@ class _Erasure:
                     spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
         finally:
             spark.conf.set(RETENTION_CHECK, "true")
+        for source, spec in self.sources.items():
+            Profiles(tables.silver(source), spec).forget(dt.date.min)
         files.remove_folder(f"{tables.root}/_staging")
         files.remove_folder(f"{tables.root}/_gates")
         # Copies that drills have made, of which one may have been killed.

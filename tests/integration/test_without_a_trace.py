@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from tests.stack import Stack
+from jobs.settings import PROJECT
+from tests.stack import DAYBREAK, Stack
 
 # An aircraft that flew from New York on most days, and one flight of the last night.
 AIRCRAFT = "N328AA"
@@ -27,6 +31,23 @@ def erase(stack: Stack, **entity: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def kill_an_erasure(stack: Stack, *, after: str, **entity: str) -> None:
+    """Start one and kill it when it has said that it is done with a place."""
+    named = [f"--key={column}={value}" for column, value in entity.items()]
+    running = subprocess.Popen(
+        [str(DAYBREAK), "erase", "flight_delay", *named, "--reason", "asked for"],
+        env=stack.environment,
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with running:
+        assert running.stderr is not None
+        assert any(line.startswith(after) for line in running.stderr)
+        os.killpg(running.pid, signal.SIGKILL)
 
 
 def holds(path: Path, text: str) -> bool:
@@ -63,6 +84,7 @@ def test_an_aircraft_leaves_no_trace_and_does_not_come_back(stack: Stack) -> Non
     lines, delivered = landing.read_bytes().splitlines(keepends=True), landing.read_bytes()
     arrived = landing.stat().st_mtime_ns // 1000
 
+    kill_an_erasure(stack, after="silver.actuals", tailnum=AIRCRAFT)
     receipt = erase(stack, tailnum=AIRCRAFT)
 
     assert receipt["rows"]["silver.actuals"] > 100
