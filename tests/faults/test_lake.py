@@ -84,6 +84,8 @@ def test_two_use_cases_at_once_do_not_wait_for_each_other(
     names = ("flight_delay", "second")
     for name in names:
         shutil.copytree(PROJECT / "jobs/usecases/flight_delay", tmp_path / name)
+        written = tmp_path / name / "usecase.yaml"
+        written.write_text(written.read_text().replace("name: flight_delay", f"name: {name}", 1))
     both = Night(stack, night.box, tmp_path)
     for step, *options in TO_SILVER:
         words = [("run", step, name, "--date", str(NIGHT), *options) for name in names]
