@@ -142,8 +142,10 @@ class Night:
 
     def state(self, *names: str) -> Mapping[str, str]:
         """The number of rows of each table, or of those named, and a checksum of the recent."""
-        wanted = [table for table in everything(self.tables) if table.name in names or not names]
-        return dict(zip([t.name for t in wanted], side_by_side(wanted, self._state), strict=True))
+        there = {table.name: table for table in everything(self.tables)}
+        # A name that no table has is an error: of nothing, every state would be the same.
+        wanted = {name: there[name] for name in names or there}
+        return dict(zip(wanted, side_by_side(wanted.values(), self._state), strict=True))
 
     def _state(self, table: Table) -> str:
         rows = table.read(self.box.context.engine.session()).drop(*MOMENTS)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as f
 
 from jobs.errors import Refused
-from jobs.features.inputs import DATE, FeatureInputs
+from jobs.features.inputs import FeatureInputs
 from jobs.features.known import cutoff_of
+from jobs.features.running import DATE
 from jobs.plan import Dates, Plan
 
 if TYPE_CHECKING:

@@ -11,13 +11,12 @@ from pyspark.sql import functions as f
 
 from jobs.errors import WrongUsage
 from jobs.features.known import FIRST, LAST, seen, seen_on
+from jobs.features.running import DATE
 from jobs.plan import Dates
 from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-DATE = "prediction_date"
 
 
 @dataclass(frozen=True)

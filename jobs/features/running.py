@@ -46,7 +46,7 @@ def beside(
     """
     asked, group = _days(rows[DATE]), daily[GROUP].to_numpy()
     structs = []
-    for place, _ in enumerate(groupings):
+    for place in range(len(groupings)):
         own = daily.filter(pa.array(group == place))
         found = dict(_sums(own, rows[key_of(place)], asked, sums))
         arrays = [pa.array(found[name], pa.int64()) for name in sums]

@@ -14,6 +14,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.conform.conform import conform, repeated
 from jobs.lake.deliveries import Delivered, replaced
+from jobs.lake.moments import micros
 from jobs.lake.tables import ORIGIN
 from jobs.usecase import Column, Source
 
@@ -146,7 +147,7 @@ def expected_versions(delivered: list[Content]) -> list[tuple[int, int | None]]:
 
 def contents(delivered: list[Content]) -> list[tuple[Delivered, int]]:
     files = [
-        Delivered(DAY, file, int((T0 + hour * HOUR).timestamp() * 1e6), len(values) + 1)
+        Delivered(DAY, file, micros(T0 + hour * HOUR), len(values) + 1)
         for hour, (file, values) in enumerate(delivered)
     ]
     return replaced(files)

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from jobs.conform.stage import Conforming, stage
 from jobs.lake.deliveries import taken
 from jobs.lake.made import UNSOUND, Made
+from jobs.lake.moments import micros
 from jobs.lake.refused import Refusals
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
@@ -112,7 +113,7 @@ def test_a_day_over_its_budget_is_held_back_and_the_others_go_on(
         ("cid", 3.0),
     ]
     made = Made(tables.silver("visits")).inputs()[str(FIRST)]
-    assert made[UNSOUND] == [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]]
+    assert made[UNSOUND] == [[f"{FIRST}.csv", micros(T0)]]
 
 
 def test_of_days_that_are_all_over_the_budget_nothing_is_staged(
@@ -164,7 +165,7 @@ def test_a_range_does_not_take_what_the_gate_of_a_night_has_refused(
     arrive(spark, tables, FIRST, [("ann", "1")])
     arrive(spark, tables, SECOND, [("bob", "1")])
     refusals = Refusals(tables.root, "silver.visits")
-    refusals.add({str(FIRST): [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]]})
+    refusals.add({str(FIRST): [[f"{FIRST}.csv", micros(T0)]]})
 
     def of_range(batch: str) -> Conforming:
         delivered = taken(spark, tables)
@@ -182,4 +183,4 @@ def test_a_range_does_not_take_what_the_gate_of_a_night_has_refused(
     commit(spark, tables, "two")
     assert spent(spark, tables) == [("ann", 2.0), ("bob", 1.0)]
     (made,) = [Made(tables.silver("visits")).inputs()[str(FIRST)]]
-    assert made[UNSOUND] == [[f"{FIRST}.csv", int(T0.timestamp() * 1e6)]]
+    assert made[UNSOUND] == [[f"{FIRST}.csv", micros(T0)]]

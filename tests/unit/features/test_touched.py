@@ -9,6 +9,7 @@ import pytest
 
 from jobs.features.touched import Known
 from jobs.lake.made import UNSOUND, WHOLE
+from jobs.lake.moments import micros
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
@@ -45,10 +46,6 @@ USE_CASE = {
     "features": {"history": "7 days", "numeric": ["n"]},
     "model": {"rule": {"by": ["n"]}},
 }
-
-
-def micros(moment: dt.datetime) -> int:
-    return int(moment.timestamp() * 1e6)
 
 
 def part(*arrivals: dt.datetime, unsound: int = 0) -> dict[str, Any]:
