@@ -11,6 +11,8 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from jobs.context import Context
@@ -30,7 +32,6 @@ from jobs.usecase import Column, Source
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
-    from pyspark.sql import DataFrame
 
 RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
@@ -75,7 +76,9 @@ def erase(
 ) -> Receipt:
     """Erase an entity; done again, or after a kill in the middle, it ends in the same state.
 
-    Every source, gold table and batch is looked at that has all of the columns.
+    Every source that has all of the columns is looked at. Out of gold and of the batches go the
+    rows that have the columns, and those with the key of a row that goes out of silver: what is
+    predicted of a flight is also its aircraft's.
 
     Args:
         entity: the columns that name it, and their values as text.
@@ -141,17 +144,18 @@ class _Erasure:
         begun = files.read_json(self.unfinished) or {"models": [], "rows": {}}
         self.rows, self.models = begun["rows"], sorted({*begun["models"], *self._models()})
         self._keep()
+        # What is keyed by silver's rows goes before them: a run that is killed finds them again.
+        keys = self._keys()
+        for table in (tables.features(), tables.labels(), tables.predictions()):
+            self._table(table, self._in(table), keys)
+        for batch, gone in erase_batches(plan, self.entity, keys).items():
+            self._note(batch, gone)
         for source, spec in self.sources.items():
             self._landing(source, spec)
             self._table(tables.bronze(source), self._in_bronze(spec))
             self._table(tables.quarantine(source), self._in_quarantine(spec))
             self._table(tables.silver(source), self._in(tables.silver(source)))
-        for table in (tables.features(), tables.labels(), tables.predictions()):
-            if self.entity.keys() <= set(table.schema.names):
-                self._table(table, self._in(table))
         self._leave_no_trace()
-        for batch, gone in erase_batches(plan, self.entity).items():
-            self._note(batch, gone)
         receipt = Receipt(
             plan.name,
             tuple(sorted(self.entity)),
@@ -188,6 +192,17 @@ class _Erasure:
             rows = silver.read(spark).where(self._in(silver))
             days |= {row[0] for row in rows.select("_batch_date").distinct().collect()}
         return trained_on(self.context.plan, days) if days else ()
+
+    def _keys(self) -> pa.Table:
+        """The keys of what is predicted that silver's rows of the entity name."""
+        spark, usecase = self.context.engine.session(), self.context.plan.usecase
+        # In another source the same column may name something else.
+        keyed = self.sources.keys() & {usecase.entity.source, usecase.label.source}
+        tables = [self.context.tables.silver(source) for source in sorted(keyed)]
+        rows = [table.read(spark).where(self._in(table)) for table in tables]
+        found = [each.select(*usecase.entity.key) for each in rows]
+        none = self.context.tables.labels().read(spark).limit(0).select(*usecase.entity.key)
+        return reduce(DataFrame.union, found, none).distinct().toArrow()
 
     def _landing(self, source: str, spec: Source) -> None:
         """Rewrite the files that hold the entity, and let the ledger know them again."""
@@ -243,12 +258,16 @@ class _Erasure:
             renamed = rows.withColumn("_sha256", f.coalesce("_hash", "_sha256"))
             bronze.replace(renamed.select(*bronze.schema.names), days)
 
-    def _table(self, table: Table, belongs: Expression) -> None:
+    def _table(self, table: Table, belongs: Expression, keys: pa.Table | None = None) -> None:
+        """Take out the rows that belong to the entity, and those with one of some keys."""
         if not table.exists():
             return
         spark = self.context.engine.session()
-        rows = table.read(spark)
-        mine = f.coalesce(belongs, f.lit(False))
+        rows, mine = table.read(spark), f.coalesce(belongs, f.lit(False))
+        if keys:
+            named = spark.createDataFrame(keys).withColumn("_named", f.lit(True))
+            rows = rows.join(f.broadcast(named), on=keys.column_names, how="left")
+            mine |= f.coalesce("_named", f.lit(False))
         by = [table.partition[0]] if table.partition else []
         found = rows.where(mine).groupBy(*by).count().collect() if by else None
         gone = sum(row["count"] for row in found) if found is not None else rows.where(mine).count()
@@ -258,7 +277,7 @@ class _Erasure:
         # By whole partitions: Delta writes the predicate of a commit into its log.
         where = table.of_dates(sorted(row[0] for row in found)) if found is not None else None
         kept = rows.where(~mine) if where is None else rows.where(where).where(~mine)
-        table.replace(kept, where)
+        table.replace(kept.select(*table.schema.names), where)
 
     def _leave_no_trace(self) -> None:
         """Remove files of older versions, what is staged, statistics of days, and gate results."""
@@ -306,8 +325,10 @@ class _Erasure:
         return f.coalesce(reduce(and_, named), f.lit(False))
 
     def _in(self, table: Table) -> Expression:
-        """Which rows of a table with typed columns are the entity's."""
+        """Which rows of a table with typed columns are the entity's; none if it lacks one."""
         kinds = {each.name: each.dataType for each in table.schema.fields}
+        if not self.entity.keys() <= kinds.keys():
+            return f.lit(False)
         same = [f.col(n) == f.lit(v).cast(kinds[n]) for n, v in self.entity.items()]
         return reduce(and_, same)
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import pyarrow as pa
 from psycopg import sql
 
 from jobs.plan import Plan
 from jobs.prediction.fingerprint import of_batch
-from jobs.prediction.published_table import SQL_TYPES, PublishedTable, published_as
+from jobs.prediction.published_table import SQL_TYPES, Kind, PublishedTable, published_as
 from jobs.prediction.warehouse import Connection, connect, translated
 
 
-def erase_batches(plan: Plan, entity: Mapping[str, str]) -> dict[str, int]:
+def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict[str, int]:
     """Delete an entity's predictions, and the pages of the files that held them.
 
-    Gives the rows deleted by batch; a use case whose key does not have all of the columns has
-    none. Numbers of rows and checksums of the batches are those of what is left.
+    Args:
+        entity: the columns that name it; predictions that do not have them all are not its.
+        keys: of predictions that are its, too.
+
+    Gives the rows deleted by batch. Numbers of rows and checksums of the batches are those of what
+    is left.
 
     Raises:
         Unavailable: the warehouse does not answer, or a lock was not given.
@@ -29,18 +36,33 @@ def erase_batches(plan: Plan, entity: Mapping[str, str]) -> dict[str, int]:
         if table is None:
             return {}
         kinds = {column.name: column.kind for column in (*table.key, *table.columns)}
-        if not entity.keys() <= kinds.keys():
-            return {}
-        same = sql.SQL(" AND ").join(
+        gone = [_Gone.of(keys.column_names, kinds, keys.to_pylist())]
+        if entity.keys() <= kinds.keys():
+            gone.append(_Gone.of([*entity], kinds, [dict(entity)]))
+        return {
+            f"batch {batch_id}": _erase(connection, table, batch_id, gone)
+            for batch_id in _batches(connection, table)
+        }
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """Values of some columns, and the condition that a row has one of them."""
+
+    same: sql.Composed
+    values: list[dict[str, Any]]
+
+    @classmethod
+    def of(
+        cls, columns: list[str], kinds: Mapping[str, Kind], values: list[dict[str, Any]]
+    ) -> _Gone:
+        each = (
             sql.SQL("{} = {}::{}").format(
                 sql.Identifier(name), sql.Placeholder(name), SQL_TYPES[kinds[name]]
             )
-            for name in entity
+            for name in columns
         )
-        return {
-            f"batch {batch_id}": _erase(connection, table, batch_id, same, entity)
-            for batch_id in _batches(connection, table)
-        }
+        return cls(sql.SQL(" AND ").join(each), values)
 
 
 def _batches(connection: Connection, table: PublishedTable) -> list[int]:
@@ -53,18 +75,13 @@ def _batches(connection: Connection, table: PublishedTable) -> list[int]:
     return [row[0] for row in there]
 
 
-def _erase(
-    connection: Connection,
-    table: PublishedTable,
-    batch_id: int,
-    same: sql.Composed,
-    entity: Mapping[str, str],
-) -> int:
-    partition = table.partition(batch_id)
-    with connection.transaction():
-        deleted = connection.execute(
-            sql.SQL("DELETE FROM {} WHERE {}").format(partition, same), dict(entity)
-        )
+def _erase(connection: Connection, table: PublishedTable, batch_id: int, gone: list[_Gone]) -> int:
+    partition, deleted = table.partition(batch_id), 0
+    with connection.transaction(), connection.cursor() as cursor:
+        for each in gone:
+            where = sql.SQL("DELETE FROM {} WHERE {}").format(partition, each.same)
+            cursor.executemany(where, each.values)
+            deleted += max(cursor.rowcount, 0)
         left = of_batch(connection, table, batch_id)
         connection.execute(
             "UPDATE daybreak.batches SET rows = %s, checksum = %s WHERE batch_id = %s",
@@ -73,4 +90,4 @@ def _erase(
     # A deleted row stays in its page until the table is written anew; also one that a run deleted
     # which was killed before this.
     connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(partition))
-    return deleted.rowcount
+    return deleted

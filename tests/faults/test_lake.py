@@ -313,7 +313,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_the_old_state_stays(
     with small_disk(tmp_path / "disk", _megabytes(base) + 20) as disk, base.copy() as copy:
         night = Night(stack, copy)
         lake = Path(copy.context.plan.settings.lake)
-        # The lake is moved to the small disk, which then has two megabytes left.
+        # The lake is moved to the small disk, which then has room for a part of a day.
         shutil.copytree(lake, disk / "lake")
         shutil.rmtree(lake)
         lake.symlink_to(disk / "lake")
@@ -324,11 +324,13 @@ def test_a_full_disk_is_said_in_a_sentence_and_the_old_state_stays(
         said = night.refused(("ingest",))
         assert "A disk is full" in said
         assert "Traceback" not in said
-        assert night.state() == before
+        after = night.state()
+        # A source comes in whole or not at all, and the smallest may have found room.
+        assert {name for name in after if after[name] != before[name]} <= {"bronze.weather"}
         filler.unlink()
         night.run(STEPS[:8])
-        state = night.state("silver.actuals", "gold.features", "gold.predictions")
-    assert state.items() <= clean.state.items()
+        state = night.state()
+    assert state == clean.state
 
 
 def _megabytes(box: Sandbox) -> int:

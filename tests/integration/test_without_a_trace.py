@@ -88,6 +88,12 @@ def test_an_aircraft_leaves_no_trace_and_does_not_come_back(stack: Stack) -> Non
     receipt = erase(stack, tailnum=AIRCRAFT)
 
     assert receipt["rows"]["silver.actuals"] > 100
+    # What was predicted of its flights goes too, which do not have it as a column.
+    assert receipt["rows"]["gold.labels"] > 100
+    flights = receipt["rows"]["gold.features"]
+    assert flights > receipt["rows"]["gold.predictions"] > 0
+    batches = [rows for place, rows in receipt["rows"].items() if place.startswith("batch ")]
+    assert 0 < sum(batches) <= receipt["rows"]["silver.schedule"]
     assert receipt["rows"]["silver.planes"] == 1
     assert receipt["rows"]["bronze.schedule"] >= receipt["rows"]["silver.schedule"]
     assert AIRCRAFT not in json.dumps(receipt)
