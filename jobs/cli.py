@@ -11,9 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import click
 import typer
 
 from jobs import display
@@ -49,11 +48,15 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        sys.exit(app(standalone_mode=False))
-    except click.ClickException as error:
-        error.show()
+        sys.exit(app(prog_name="daybreak", standalone_mode=False))
+    except typer.TyperException as error:
+        # Of a command that was given nothing, the help is there already.
+        if said := " ".join(error.format_message().split()):
+            asked = getattr(error, "ctx", None)
+            command = asked.command_path if asked else "daybreak"
+            display.fail(WrongUsage(said, f"See `{command} --help`."))
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except DaybreakError as error:
         if debug:
@@ -193,7 +196,10 @@ def run(
 @app.command()
 def trigger(
     use_case: UseCaseName,
-    dag: Annotated[str, typer.Argument(metavar="DAG", help="nightly, train or maintain.")],
+    dag: Annotated[
+        Literal["nightly", "train", "maintain"],
+        typer.Argument(metavar="DAG", help="nightly, train or maintain."),
+    ],
     date: OneDate = None,
     trials: Annotated[int | None, typer.Option(help="For train: tuning trials.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait and show the tasks.")] = True,
