@@ -95,7 +95,7 @@ def conform(context: Context) -> StepResult:
 
     spark, sources = context.engine.session(), context.plan.usecase.sources
     done: list[Conforming] = []
-    with _turn(context, "conform"):
+    with _turn(context, "conform", beside=f"conform {context.dates}"):
         delivered = taken(spark, context.tables)
         for group in in_order(sources):
             done += side_by_side(
@@ -137,7 +137,7 @@ def features(context: Context) -> StepResult:
 
     tables, table = context.tables, context.tables.features()
     staged = tables.staged(table, str(context.dates))
-    with _turn(context, "features"):
+    with _turn(context, "features", beside=f"features {context.dates}"):
         known = Known.of(tables)
         if len(context.dates) == 1 and not known.has_entities(context.date):
             raise _nobody(context, known.cutoff(context.date))
@@ -183,7 +183,7 @@ def labels(context: Context) -> StepResult:
 
     source = context.plan.usecase.label.source
     table, of_source = context.tables.labels(), context.tables.silver(source)
-    with _turn(context, "labels"):
+    with _turn(context, "labels", beside="labels"):
         made, staged_at = Made(table), now()
         stale = made.stale(made_of(context.plan, of_source, _batch_dates(context, source)))
         if not stale:
@@ -255,7 +255,7 @@ def predict(context: Context) -> StepResult:
     rows = tables.features().read(spark).where(tables.features().of_dates([context.date]))
     staged = tables.staged(table, str(context.date))
     where = f"{table.of_dates([context.date])} and model_version = {model.version}"
-    with _turn(context, "predict"):
+    with _turn(context, "predict", beside=f"predict {context.dates}"):
         staged.write(score(rows, model, tables), where)
         count = staged.read(spark).count()
     return _result(
@@ -271,7 +271,7 @@ def publish(context: Context) -> StepResult:
     """Put the newest scores of one prediction date live in the warehouse."""
     from jobs.prediction.publish import publish as go_live
 
-    with _turn(context, "publish"):
+    with _turn(context, "publish", beside=f"publish {context.dates}"):
         frame, version = newest_scores(context)
         published = go_live(context, frame)
     return _result(
@@ -385,12 +385,17 @@ def _and(count: int, what: str) -> str:
 
 
 @contextmanager
-def _turn(context: Context, doing: str) -> Iterator[None]:
-    """The right to change the lake; see `jobs.prediction.turn`."""
+def _turn(context: Context, doing: str, beside: str | None = None) -> Iterator[None]:
+    """The right to change the lake; see `jobs.prediction.turn`.
+
+    What only stages goes on beside other such work, and so do labels, which nothing else that
+    does reads.
+    """
     from jobs.prediction.turn import lake_turn
 
     plan = context.plan
-    with lake_turn(plan.settings, plan.name, f"{doing} {plan.name} {context.dates}"):
+    doing = f"{doing} {plan.name} {context.dates}"
+    with lake_turn(plan.settings, plan.name, doing, beside):
         yield
 
 

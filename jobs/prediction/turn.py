@@ -11,9 +11,10 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import psycopg
+from psycopg import sql
 
 from jobs.errors import Unavailable
 from jobs.prediction.warehouse import Connection, connect, one, translated
@@ -26,22 +27,32 @@ LAKE_SECONDS = 3600.0
 PUBLISH_SECONDS = 10.0
 REMIND_SECONDS = 60.0
 
+_LOCK = sql.SQL("SELECT {}{}(hashtextextended(%s, 0))")
+
 
 @contextmanager
-def lake_turn(settings: Settings, use_case: str, doing: str) -> Iterator[None]:
+def lake_turn(
+    settings: Settings, use_case: str, doing: str, beside: str | None = None
+) -> Iterator[None]:
     """Hold the right to change the tables of a use case in the lake.
 
     Who has to wait says so in its log, with who is before it.
+
+    Args:
+        beside: names work that may go on beside other such work, because no two of it write to
+            the same place and none reads what another writes; of one name there is one at a time.
+            None: nothing else goes on.
 
     Raises:
         Unavailable: somebody else holds it for an hour, or the warehouse does not answer.
     """
     me = f"daybreak {doing} {socket.gethostname()[:20]}:{os.getpid()}"
-    key = f"daybreak:lake:{settings.lake}:{use_case}"
-    with (
-        connect(settings, "publisher", application=me[:63]) as connection,
-        turn(connection, key, f"working on {use_case}'s lake", LAKE_SECONDS),
-    ):
+    key, what = f"daybreak:lake:{settings.lake}:{use_case}", f"working on {use_case}'s lake"
+    with ExitStack() as held:
+        connection = held.enter_context(connect(settings, "publisher", application=me[:63]))
+        if beside:
+            held.enter_context(turn(connection, f"{key}:{beside}", what, LAKE_SECONDS))
+        held.enter_context(turn(connection, key, what, LAKE_SECONDS, shared=bool(beside)))
         yield
 
 
@@ -58,20 +69,24 @@ def publish_turn(
 
 
 @contextmanager
-def turn(connection: Connection, key: str, what: str, seconds: float) -> Iterator[None]:
+def turn(
+    connection: Connection, key: str, what: str, seconds: float, *, shared: bool = False
+) -> Iterator[None]:
     """Hold an advisory lock; it ends with the connection at the latest.
 
     Args:
         key: names the lock.
         what: says what is done while it is held.
         seconds: how long to wait for it.
+        shared: whether others may hold it, too, who also share it.
 
     Raises:
         Unavailable: somebody else holds it for longer than that; says who.
     """
+    kind = sql.SQL("_shared" if shared else "")
     started, said = time.monotonic(), 0.0
     with translated(f"waiting for the turn of {what}"):
-        while not _locked(connection, key):
+        while not _locked(connection, key, kind):
             waited = time.monotonic() - started
             if waited > seconds:
                 raise Unavailable(
@@ -86,11 +101,11 @@ def turn(connection: Connection, key: str, what: str, seconds: float) -> Iterato
         yield
     finally:
         with suppress(psycopg.Error):
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+            connection.execute(_LOCK.format(sql.SQL("pg_advisory_unlock"), kind), [key])
 
 
-def _locked(connection: Connection, key: str) -> bool:
-    locked = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+def _locked(connection: Connection, key: str, kind: sql.SQL) -> bool:
+    locked = _LOCK.format(sql.SQL("pg_try_advisory_lock"), kind)
     return bool(one(connection, locked, [key])[0])
 
 
@@ -98,6 +113,7 @@ def _holder(connection: Connection, key: str) -> str:
     row = connection.execute(
         "SELECT a.application_name, a.pid, a.backend_start FROM pg_locks l "
         "JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
+        "AND l.pid <> pg_backend_pid() "
         "AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended(%s, 0)",
         [key],
     ).fetchone()

@@ -78,6 +78,20 @@ def test_who_waits_for_the_lake_says_for_whom(night: Night) -> None:
     assert "is working on flight_delay's lake" in said
 
 
+def test_what_only_stages_goes_on_beside_what_only_stages(night: Night) -> None:
+    settings = night.box.context.plan.settings
+    night.run(STEPS[:1])
+    with lake_turn(settings, "flight_delay", "features of a night", "features 2013-10-05"):
+        night.run([("conform",)])
+        # But nobody changes a table that is being read.
+        gate = night.start(("gate", "--layer", "silver"))
+        with pytest.raises(subprocess.TimeoutExpired):
+            gate.wait(8)
+    _, said = gate.communicate(timeout=120)
+    assert gate.returncode == 0, said
+    assert "Waiting: 'daybreak features of a night" in said
+
+
 def test_two_use_cases_at_once_do_not_wait_for_each_other(
     stack: Stack, night: Night, clean: Clean, tmp_path: Path
 ) -> None:
