@@ -8,7 +8,7 @@ tonight's are complete. The run's partition key is the prediction date.
 |---|---|---|
 | `ingest` waits, then fails | the files it names did not land within 3 hours of the cutoff | have them delivered, then clear the task |
 | `ingest` fails at once | a file is cut off, empty, or has other columns | have it delivered again under the same name, then clear the task |
-| `gate`, `gate_...` | a table broke an expectation; the log names it, with the number of rows | `daybreak quarantine list NAME`; mend the source or the expectation, then clear the step before the gate |
+| `gate`, `gate_...` | a table broke an expectation; the log names it, with the number of rows; the task's button *Data Docs* shows all of it | `daybreak quarantine list NAME`; mend the source or the expectation, then clear the step before the gate |
 | `silver.gate` says `usual_...` | a day is unlike the days before it: other units, half of the rows, new categories | have it mended; or, if it was such a day, trigger the night with the form's `unusual: accept` |
 | `predict` | there is no champion, or its files were changed | `daybreak trigger NAME train`, or another version: `daybreak promote NAME --version 1 --reason WHY` |
 | `publish` | the warehouse did not answer, or the copy differs from gold | `daybreak status`, then clear the task; readers still see the last batch |
@@ -23,7 +23,7 @@ from __future__ import annotations
 from airflow.sdk import Param, TaskGroup, chain
 
 from daybreak_airflow.dates import night
-from daybreak_airflow.steps import RetrainOperator, StepOperator, WaitingStepOperator
+from daybreak_airflow.steps import GateOperator, RetrainOperator, StepOperator, WaitingStepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
 FORM = {
@@ -44,22 +44,14 @@ for plan in declared().plans:
             ingest = WaitingStepOperator(task_id="ingest", step="ingest", **common)
         with TaskGroup("silver"):
             conform = StepOperator(task_id="conform", step="conform", **common)
-            gate_silver = StepOperator(
-                task_id="gate",
-                step="gate",
-                options={"layer": "silver"},
-                form=("unusual",),
-                **common,
-            )
+            gate_silver = GateOperator(task_id="gate", layer="silver", form=("unusual",), **common)
         with TaskGroup("gold"):
             labels = StepOperator(task_id="labels", step="labels", **common)
             features = StepOperator(task_id="features", step="features", **common)
-            gate_features = StepOperator(
-                task_id="gate_features", step="gate", options={"layer": "features"}, **common
-            )
+            gate_features = GateOperator(task_id="gate_features", layer="features", **common)
             predict = StepOperator(task_id="predict", step="predict", **common)
-            gate_predictions = StepOperator(
-                task_id="gate_predictions", step="gate", options={"layer": "predictions"}, **common
+            gate_predictions = GateOperator(
+                task_id="gate_predictions", layer="predictions", **common
             )
         with TaskGroup("warehouse"):
             publish = StepOperator(task_id="publish", step="publish", **common)

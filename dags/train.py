@@ -22,7 +22,7 @@ from __future__ import annotations
 from airflow.sdk import Param, TaskGroup, chain
 
 from daybreak_airflow.dates import history, learning
-from daybreak_airflow.steps import StepOperator
+from daybreak_airflow.steps import GateOperator, StepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
 for plan in declared().plans:
@@ -40,15 +40,11 @@ for plan in declared().plans:
             ingest = StepOperator(task_id="ingest", step="ingest", **past)
         with TaskGroup("silver"):
             conform = StepOperator(task_id="conform", step="conform", **past)
-            gate_silver = StepOperator(
-                task_id="gate", step="gate", options={"layer": "silver"}, **past
-            )
+            gate_silver = GateOperator(task_id="gate", layer="silver", **past)
         with TaskGroup("gold"):
             labels = StepOperator(task_id="labels", step="labels", **past)
             features = StepOperator(task_id="features", step="features", **past)
-            gate_features = StepOperator(
-                task_id="gate_features", step="gate", options={"layer": "features"}, **past
-            )
+            gate_features = GateOperator(task_id="gate_features", layer="features", **past)
         with TaskGroup("learning"):
             train, evaluate, promote = (
                 StepOperator(

@@ -30,13 +30,19 @@ def remove_folder(path: str) -> None:
         system.delete_dir(inner)
 
 
-def read_json(path: str) -> dict[str, Any] | None:
-    """The JSON object in a file, or None if there is no such file."""
+def read_text(path: str) -> str | None:
+    """A file's text, or None if there is no such file."""
     system, inner = _resolve(path)
     if system.get_file_info(inner).type != fs.FileType.File:
         return None
     with system.open_input_stream(inner) as stream:
-        found: dict[str, Any] = json.loads(stream.read())
+        return bytes(stream.read()).decode()
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """The JSON object in a file, or None if there is no such file."""
+    text = read_text(path)
+    found: dict[str, Any] | None = None if text is None else json.loads(text)
     return found
 
 

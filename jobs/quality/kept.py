@@ -41,22 +41,32 @@ def last_answers(root: str) -> list[GateAnswer]:
     newest: dict[str, GateAnswer] = {}
     for folder in files.list_folder(f"{root}/{FOLDER}"):
         for path in files.list_folder(folder):
-            found = files.read_json(path) if path.endswith(".json") else None
-            if found is None:
+            answer = _answer(path) if path.endswith(".json") else None
+            if answer is None:
                 continue
-            batch = path.rsplit("/", 1)[1].removesuffix(".json")
-            answer = GateAnswer(
-                found["table"],
-                batch,
-                found["passed"],
-                found["rows"],
-                found["checked_at"],
-                found["page"],
-            )
             known = newest.get(answer.table)
             if known is None or known.checked_at < answer.checked_at:
                 newest[answer.table] = answer
     return sorted(newest.values(), key=lambda answer: answer.checked_at)
+
+
+def answers_of(root: str, batch: str) -> list[GateAnswer]:
+    """The answers for the tables of one batch, in the order in which they were given."""
+    folders = files.list_folder(f"{root}/{FOLDER}")
+    # Found in the list, not put into a path: the name may come from outside.
+    paths = (path for folder in folders for path in files.list_folder(folder))
+    found = [_answer(path) for path in paths if path.endswith(f"/{batch}.json")]
+    return sorted((each for each in found if each), key=lambda answer: answer.checked_at)
+
+
+def _answer(path: str) -> GateAnswer | None:
+    found = files.read_json(path)
+    if found is None:
+        return None
+    batch = path.rsplit("/", 1)[1].removesuffix(".json")
+    return GateAnswer(
+        found["table"], batch, found["passed"], found["rows"], found["checked_at"], found["page"]
+    )
 
 
 def keep(root: str, batch: str, answer: Mapping[str, Any], page: str) -> str:

@@ -9,9 +9,11 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import BaseOperator, BaseSensorOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator
+from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
@@ -22,6 +24,7 @@ from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
 
     from jobs.context import StepResult
 
@@ -97,6 +100,30 @@ class StepOperator(BaseOperator):
             return steps.run(self.step, Surroundings(plan, dates, engine, self.options))
         finally:
             engine.stop()
+
+
+class GateLink(BaseOperatorLink):
+    """A button on a gate's task: what the gates of the run's dates said, with their Data Docs."""
+
+    @property
+    def name(self) -> str:
+        return "Data Docs"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Where `daybreak_airflow.pages` shows them; empty if the run did not come to a date."""
+        if not isinstance(operator, GateOperator) or not operator.dates:
+            return ""
+        server = urlsplit(conf.get("api", "base_url", fallback="/"))
+        return f"{server.path.rstrip('/')}/daybreak/gates/{operator.dag_id}/{operator.dates}"
+
+
+class GateOperator(StepOperator):
+    """Runs the gate of a layer, and links to what it found, also if it refused."""
+
+    operator_extra_links = (GateLink(),)
+
+    def __init__(self, *, layer: str, **kwargs: Any) -> None:
+        super().__init__(step="gate", options={"layer": layer}, **kwargs)
 
 
 class WaitingStepOperator(BaseSensorOperator, StepOperator):

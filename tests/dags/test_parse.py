@@ -27,11 +27,27 @@ print(json.dumps({
 }))
 """
 
+LOAD = """
+import json, sys
+from airflow import plugins_manager
+apps, _ = plugins_manager.get_fastapi_plugins()
+print(json.dumps({
+    "apps": [app["url_prefix"] for app in apps],
+    "errors": plugins_manager.get_import_errors(),
+    "modules": sorted(name for name in sys.modules if name.startswith("daybreak_airflow.")),
+}))
+"""
+
 
 def read(path: Path) -> dict[str, Any]:
     """What a fresh process finds in a folder of DAG files."""
+    return said_by(READ, str(path))
+
+
+def said_by(code: str, *arguments: str) -> dict[str, Any]:
+    """The JSON in the last line that a fresh process prints."""
     done = subprocess.run(
-        [sys.executable, "-c", READ, str(path)],
+        [sys.executable, "-c", code, *arguments],
         check=True,
         capture_output=True,
         text=True,
@@ -49,6 +65,13 @@ def test_parsing_imports_nothing_heavy(
     assert found["errors"] == {}
     assert len(found["seconds"]) == len(list((PROJECT / "dags").glob("*.py")))
     assert set(HEAVY) & set(found["modules"]) == set()
+
+
+def test_a_process_of_airflow_loads_the_plugin_but_not_its_pages(
+    airflow_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(PROJECT / "plugins"))
+    assert said_by(LOAD) == {"apps": ["/daybreak"], "errors": {}, "modules": []}
 
 
 def test_a_wrong_use_case_is_said_and_harms_no_other(

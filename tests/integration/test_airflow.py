@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from jobs.airflow_api import AirflowApi, connect
@@ -65,6 +66,26 @@ def test_a_night_again_by_its_form_changes_nothing(airflow: AirflowApi) -> None:
     assert tasks["monitoring.monitor"].state == "success"
     ingested = airflow.task_log(NIGHTLY, run_id, tasks["bronze.ingest"])
     assert any("2013-10-07: took in 0 files with 0 rows" in line for line in ingested)
+
+
+def test_a_gate_s_task_links_to_its_data_docs(airflow: AirflowApi, stack: Stack) -> None:
+    (run_id,) = [run.run_id for run in airflow.runs(NIGHTLY) if run.date == "2013-10-03"]
+    for task in ("silver.gate", "gold.gate_features", "gold.gate_predictions"):
+        path = f"/api/v2/dags/{NIGHTLY}/dagRuns/{run_id}/taskInstances/{task}/links"
+        links = airflow.http.get(path).json()["extra_links"]
+        assert links == {"Data Docs": f"/daybreak/gates/{NIGHTLY}/2013-10-03"}
+    page = f"/daybreak/gates/{NIGHTLY}/2013-10-03"
+    shown = airflow.http.get(page).text
+    for table in ("silver.actuals", "gold.features", "gold.predictions"):
+        assert f'<a href="2013-10-03/{table}">{table}</a></td><td>let through</td>' in shown
+        document = airflow.http.get(f"{page}/{table}")
+        assert "Expectation" in document.text
+        assert "default-src 'none'" in document.headers["Content-Security-Policy"]
+
+    for nowhere in (f"{page}/silver.nobody", page.replace("03", "99"), page.replace("fl", "x")):
+        assert airflow.http.get(nowhere).status_code == 404
+    for visitor in (page, f"{page}/gold.features"):
+        assert httpx.get(f"{stack.settings.airflow_url}{visitor}").status_code == 401
 
 
 def test_an_unknown_dag_is_refused(airflow: AirflowApi) -> None:
