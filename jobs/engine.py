@@ -40,6 +40,8 @@ SESSION = {
     "spark.databricks.delta.stats.collect": "false",
     # How many tasks list files. VACUUM starts as many as it is allowed: 10 000, for 20 s a table.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
+    # Dates are asked for by name, so that there is nothing to find out while a query runs.
+    "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     # A feature table has a hundred columns; with more than this Spark interprets aggregates.
     "spark.sql.codegen.maxFields": "2000",
 }

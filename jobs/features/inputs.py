@@ -39,7 +39,11 @@ class FeatureInputs:
     def entities(self) -> DataFrame:
         """The entities of each prediction date as known at its cutoff, with `prediction_date`."""
         entity = self.usecase.entity
-        dated = self.silver[entity.source].withColumn(DATE, f.col(entity.date))
+        # Only the days that are needed are read if Spark knows that the files lie by this.
+        is_file_s = self.usecase.sources[entity.source].date == entity.date
+        dated = self.silver[entity.source].withColumn(
+            DATE, f.col("_batch_date" if is_file_s else entity.date)
+        )
         wanted = dated.where(f.col(DATE).between(f.lit(self.dates.first), f.lit(self.dates.last)))
         return seen_on(wanted, self.usecase, self.late, DATE)
 
@@ -50,8 +54,7 @@ class FeatureInputs:
                 f"The features take {source} as a source of days, but it is a snapshot.",
                 "Give the source a `date` in the use-case file, or read it by looked_up().",
             )
-        # A row's date is its file's, or conform would not have let it through; and only the
-        # days that are needed are read if Spark knows that this is what the files lie by.
+        # As in `entities`; a row's date is its file's, or conform would not have let it through.
         return seen(self.silver[source], self.usecase, self.late).withColumn(
             "_day", f.col("_batch_date")
         )

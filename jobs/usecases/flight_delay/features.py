@@ -32,6 +32,7 @@ MEASURES = {
     "flown": "air_time is not null",
     "air_time": "air_time",
 }
+HOUR = "sched_dep_time div 100"
 SEEN = ("_day", "_first_seen", "_last_seen")
 REGIONS = ("west", "midwest", "south", "north")
 REGION = (
@@ -104,10 +105,15 @@ WEATHER_SUMS = tuple(
 
 def build(inputs: FeatureInputs) -> DataFrame:
     """One row per scheduled flight, with every column that the use case declares."""
-    flights, facts, regional = _flights(inputs), _facts(inputs), _regional(inputs)
+    scheduled, facts, regional = inputs.entities(), _facts(inputs), _regional(inputs)
+    flights = _flights(inputs, scheduled)
     place = ["prediction_date", "origin"]
-    carriers = flights.groupBy(*place, "carrier").agg(f.count("*").alias("carrier_flights"))
-    hours = flights.groupBy(*place, "sched_hour").agg(f.count("*").alias("hour_flights"))
+    carriers = scheduled.groupBy(*place, "carrier").agg(f.count("*").alias("carrier_flights"))
+    hours = (
+        scheduled.selectExpr(*place, f"{HOUR} as sched_hour")
+        .groupBy(*place, "sched_hour")
+        .agg(f.count("*").alias("hour_flights"))
+    )
     of_days = facts.unionByName(regional, allowMissingColumns=True)
     of_carriers = lagged(carriers, of_days, DAY_GROUPS, DAY_SUMS, inputs.dates).selectExpr(
         "*", "sum(carrier_flights) over (partition by prediction_date) as day_flights"
@@ -122,9 +128,9 @@ def build(inputs: FeatureInputs) -> DataFrame:
     return made.selectExpr("*", *_named(_rotation()))
 
 
-def _flights(inputs: FeatureInputs) -> DataFrame:
-    """The schedule of each prediction date as known at its cutoff."""
-    flights = inputs.looked_up(inputs.entities(), "planes", "tailnum", ["year", "seats"])
+def _flights(inputs: FeatureInputs, scheduled: DataFrame) -> DataFrame:
+    """The flights of each prediction date, with what is known of their aircraft and airport."""
+    flights = inputs.looked_up(scheduled, "planes", "tailnum", ["year", "seats"])
     flights = inputs.looked_up(flights, "airports", "dest", ["tz"])
     leaves, lands = _minute("sched_dep_time"), _minute("sched_arr_time")
     block = f"pmod({lands} - {leaves} - (coalesce(tz, {HOME_TZ}) - {HOME_TZ}) * 60, 1440)"
@@ -135,7 +141,7 @@ def _flights(inputs: FeatureInputs) -> DataFrame:
         "tailnum",
         "distance",
         "seats",
-        "sched_dep_time div 100 as sched_hour",
+        f"{HOUR} as sched_hour",
         f"{leaves} as sched_minute",
         "weekday(prediction_date) as day_of_week",
         "year(prediction_date) - year as plane_age",
@@ -148,7 +154,7 @@ def _facts(inputs: FeatureInputs) -> DataFrame:
     """What happened to each flight."""
     groups = ("carrier", "flight", "origin", "dest", "tailnum")
     return inputs.facts("actuals").selectExpr(
-        *SEEN, *groups, "sched_dep_time div 100 as sched_hour", "true as whole", *_measures()
+        *SEEN, *groups, f"{HOUR} as sched_hour", "true as whole", *_measures()
     )
 
 
