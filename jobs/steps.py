@@ -255,7 +255,7 @@ def predict(context: Context) -> StepResult:
     rows = tables.features().read(spark).where(tables.features().of_dates([context.date]))
     staged = tables.staged(table, str(context.date))
     where = f"{table.of_dates([context.date])} and model_version = {model.version}"
-    with _turn(context, "predict", beside=f"predict {context.dates}"):
+    with _turn(context, "predict", beside=f"predict {context.date}"):
         staged.write(score(rows, model, tables), where)
         count = staged.read(spark).count()
     return _result(
@@ -271,7 +271,7 @@ def publish(context: Context) -> StepResult:
     """Put the newest scores of one prediction date live in the warehouse."""
     from jobs.prediction.publish import publish as go_live
 
-    with _turn(context, "publish", beside=f"publish {context.dates}"):
+    with _turn(context, "publish", beside=f"publish {context.date}"):
         frame, version = newest_scores(context)
         published = go_live(context, frame)
     return _result(

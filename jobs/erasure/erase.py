@@ -12,7 +12,6 @@ from operator import and_
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from jobs.context import Context
@@ -32,6 +31,7 @@ from jobs.usecase import Column, Source
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
+    from pyspark.sql import DataFrame
 
 RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
@@ -78,7 +78,7 @@ def erase(
 
     Every source that has all of the columns is looked at. Out of gold and of the batches go the
     rows that have the columns, and those with the key of a row that goes out of silver: what is
-    predicted of a flight is also its aircraft's.
+    predicted of a flight is also its aircraft's, even if another one flew it in the end.
 
     Args:
         entity: the columns that name it, and their values as text.
@@ -145,9 +145,13 @@ class _Erasure:
         self.rows, self.models = begun["rows"], sorted({*begun["models"], *self._models()})
         self._keep()
         # What is keyed by silver's rows goes before them: a run that is killed finds them again.
-        keys = self._keys()
-        for table in (tables.features(), tables.labels(), tables.predictions()):
-            self._table(table, self._in(table), keys)
+        entity, label = plan.usecase.entity, plan.usecase.label
+        keys = self._keys(entity.source, *entity.key)
+        # A label is of one version of its row: those of versions that stay, stay.
+        of_labels = self._keys(label.source, *entity.key, "_arrived_at")
+        self._table(tables.features(), self._in(tables.features()), keys)
+        self._table(tables.labels(), self._in(tables.labels()), of_labels)
+        self._table(tables.predictions(), self._in(tables.predictions()), keys)
         for batch, gone in erase_batches(plan, self.entity, keys).items():
             self._note(batch, gone)
         for source, spec in self.sources.items():
@@ -193,16 +197,11 @@ class _Erasure:
             days |= {row[0] for row in rows.select("_batch_date").distinct().collect()}
         return trained_on(self.context.plan, days) if days else ()
 
-    def _keys(self) -> pa.Table:
-        """The keys of what is predicted that silver's rows of the entity name."""
-        spark, usecase = self.context.engine.session(), self.context.plan.usecase
-        # In another source the same column may name something else.
-        keyed = self.sources.keys() & {usecase.entity.source, usecase.label.source}
-        tables = [self.context.tables.silver(source) for source in sorted(keyed)]
-        rows = [table.read(spark).where(self._in(table)) for table in tables]
-        found = [each.select(*usecase.entity.key) for each in rows]
-        none = self.context.tables.labels().read(spark).limit(0).select(*usecase.entity.key)
-        return reduce(DataFrame.union, found, none).distinct().toArrow()
+    def _keys(self, source: str, *columns: str) -> pa.Table:
+        """Those columns of silver's rows of the entity in a source; none if they do not name it."""
+        silver, spark = self.context.tables.silver(source), self.context.engine.session()
+        rows = silver.read(spark).where(self._in(silver))
+        return rows.select(*columns).distinct().toArrow()
 
     def _landing(self, source: str, spec: Source) -> None:
         """Rewrite the files that hold the entity, and let the ledger know them again."""

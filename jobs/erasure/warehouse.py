@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 from psycopg import sql
 
+from jobs.errors import Refused
 from jobs.plan import Plan
 from jobs.prediction.fingerprint import of_batch
 from jobs.prediction.published_table import SQL_TYPES, Kind, PublishedTable, published_as
@@ -26,6 +28,7 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
     is left.
 
     Raises:
+        Refused: what was published has another key than the use case has now.
         Unavailable: the warehouse does not answer, or a lock was not given.
     """
     with (
@@ -36,12 +39,24 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
         if table is None:
             return {}
         kinds = {column.name: column.kind for column in (*table.key, *table.columns)}
-        gone = [_Gone.of(keys.column_names, kinds, keys.to_pylist())]
-        if entity.keys() <= kinds.keys():
-            gone.append(_Gone.of([*entity], kinds, [dict(entity)]))
+        if other := sorted(set(keys.column_names) - kinds.keys()):
+            raise Refused(
+                f"predictions.{plan.name} was published without {', '.join(other)}, which is in "
+                "the key now: what is there cannot be told by it.",
+                "Name the entity by the key as it was, or take back the change of entity.key.",
+            )
+        by_date: dict[Any, list[dict[str, Any]]] = {}
+        for key in keys.to_pylist():
+            by_date.setdefault(key[plan.usecase.entity.date], []).append(key)
+        same = [_Gone.of([*entity], kinds, [dict(entity)])] if entity.keys() <= kinds.keys() else []
         return {
-            f"batch {batch_id}": _erase(connection, table, batch_id, gone)
-            for batch_id in _batches(connection, table)
+            f"batch {batch_id}": _erase(
+                connection,
+                table,
+                batch_id,
+                [*same, _Gone.of(keys.column_names, kinds, by_date.get(date, []))],
+            )
+            for batch_id, date in _batches(connection, table)
         }
 
 
@@ -65,14 +80,16 @@ class _Gone:
         return cls(sql.SQL(" AND ").join(each), values)
 
 
-def _batches(connection: Connection, table: PublishedTable) -> list[int]:
+def _batches(connection: Connection, table: PublishedTable) -> list[tuple[int, dt.date]]:
+    """The batches that are kept, and what date each is of."""
     there = connection.execute(
-        "SELECT b.batch_id FROM daybreak.batches b JOIN pg_class c ON c.relname = "
-        "'_' || b.batch_id || '_' || b.use_case AND c.relnamespace = 'batches'::regnamespace "
+        "SELECT b.batch_id, b.prediction_date FROM daybreak.batches b "
+        "JOIN pg_class c ON c.relname = '_' || b.batch_id || '_' || b.use_case "
+        "AND c.relnamespace = 'batches'::regnamespace "
         "WHERE b.use_case = %s ORDER BY b.batch_id",
         [table.use_case],
     )
-    return [row[0] for row in there]
+    return [(row[0], row[1]) for row in there]
 
 
 def _erase(connection: Connection, table: PublishedTable, batch_id: int, gone: list[_Gone]) -> int:

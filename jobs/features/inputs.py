@@ -44,7 +44,8 @@ class FeatureInputs:
         dated = self.silver[entity.source].withColumn(
             DATE, f.col("_batch_date" if is_file_s else entity.date)
         )
-        wanted = dated.where(f.col(DATE).between(f.lit(self.dates.first), f.lit(self.dates.last)))
+        asked = f.col(DATE).between(f.lit(self.dates.first), f.lit(self.dates.last))
+        wanted = dated.where(asked & f.col(entity.date).isNotNull())
         return seen_on(wanted, self.usecase, self.late, DATE)
 
     def facts(self, source: str) -> DataFrame:

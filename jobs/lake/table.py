@@ -150,6 +150,14 @@ class Table:
         return writer.partitionBy(*self.partition) if self.partition else writer
 
 
+# As Delta names the error, or Spark Connect its class. Two first writes of a table change its
+# protocol and its metadata.
+CONFLICTS = ("CONCURRENT", "PROTOCOL_CHANGED", "METADATA_CHANGED")
+CONFLICT_CLASSES = ("Concurrent", "ProtocolChanged", "MetadataChanged")
+
+
 def _is_conflict(error: BaseException) -> bool:
     """Whether a commit lost against another writer's; over Connect there is only the text."""
-    return "DELTA_CONCURRENT" in str(error) or "delta.exceptions.Concurrent" in str(error)
+    names = [f"DELTA_{name}" for name in CONFLICTS]
+    names += [f"delta.exceptions.{name}" for name in CONFLICT_CLASSES]
+    return any(name in str(error) for name in names)

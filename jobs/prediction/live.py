@@ -106,8 +106,10 @@ def _let_go_on(connection: Connection, use_case: str, date: dt.date, readers: Re
         "pids": list(readers.pids),
         "transactions": list(readers.transactions),
     }
+    # Of those that another date's publication has noted since, this one knows nothing.
     connection.execute(
-        "DELETE FROM daybreak.behind WHERE use_case = %(use_case)s AND (pid, transaction) NOT IN "
+        "DELETE FROM daybreak.behind WHERE use_case = %(use_case)s AND noted_at < %(noted_at)s "
+        "AND (pid, transaction) NOT IN "
         "(SELECT * FROM unnest(%(pids)s::int[], %(transactions)s::text[]))",
         values,
     )

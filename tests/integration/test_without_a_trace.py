@@ -14,6 +14,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from deltalake import DeltaTable
 from pyarrow import parquet
 
 from jobs.settings import PROJECT
@@ -22,6 +23,7 @@ from tests.stack import DAYBREAK, Stack
 # An aircraft that flew from New York on most days, and one flight of the last night.
 AIRCRAFT = "N328AA"
 FLIGHT = {"carrier": "UA", "flight": "535", "origin": "JFK"}
+ENTITY = ["flight_date", "carrier", "flight", "origin", "sched_dep_time"]
 KEY = ("2013-10-07", "UA", "535", "JFK", "1759")
 
 
@@ -67,6 +69,14 @@ def files_with(stack: Stack, text: str) -> list[str]:
     return [str(path) for path in files if holds(path, text)]
 
 
+def flights(stack: Stack, table: str, tailnum: str | None = None) -> set[tuple[object, ...]]:
+    """The keys that a table has, or those of one aircraft."""
+    lake = f"{stack.settings.lake}/flight_delay"
+    wanted = None if tailnum is None else [("tailnum", "=", tailnum)]
+    rows = DeltaTable(f"{lake}/{table}").to_pyarrow_table(filters=wanted).select(ENTITY)
+    return {tuple(row.values()) for row in rows.to_pylist()}
+
+
 def run(stack: Stack, *steps: tuple[str, ...]) -> None:
     for step in steps:
         done = stack.daybreak("run", step[0], "flight_delay", "--date", "2013-10-07", *step[1:])
@@ -84,14 +94,20 @@ def test_an_aircraft_leaves_no_trace_and_does_not_come_back(stack: Stack) -> Non
     lines, delivered = landing.read_bytes().splitlines(keepends=True), landing.read_bytes()
     arrived = landing.stat().st_mtime_ns // 1000
 
+    of_aircraft = flights(stack, "silver/schedule", AIRCRAFT)
+    assert len(of_aircraft) > 100
+    for table in ("gold/features", "gold/labels", "gold/predictions"):
+        assert of_aircraft & flights(stack, table), table
+
     kill_an_erasure(stack, after="silver.actuals", tailnum=AIRCRAFT)
     receipt = erase(stack, tailnum=AIRCRAFT)
 
     assert receipt["rows"]["silver.actuals"] > 100
     # What was predicted of its flights goes too, which do not have it as a column.
     assert receipt["rows"]["gold.labels"] > 100
-    flights = receipt["rows"]["gold.features"]
-    assert flights > receipt["rows"]["gold.predictions"] > 0
+    assert receipt["rows"]["gold.features"] > receipt["rows"]["gold.predictions"] > 0
+    for table in ("gold/features", "gold/labels", "gold/predictions"):
+        assert not of_aircraft & flights(stack, table), table
     batches = [rows for place, rows in receipt["rows"].items() if place.startswith("batch ")]
     assert 0 < sum(batches) <= receipt["rows"]["silver.schedule"]
     assert receipt["rows"]["silver.planes"] == 1
