@@ -40,7 +40,8 @@ class FeatureInputs:
         """The entities of each prediction date as known at its cutoff, with `prediction_date`."""
         entity = self.usecase.entity
         # Only the days that are needed are read if Spark knows that the files lie by this.
-        is_file_s = self.usecase.sources[entity.source].date == entity.date
+        source = self.usecase.sources[entity.source]
+        is_file_s = source.is_daily and source.date == entity.date
         dated = self.silver[entity.source].withColumn(
             DATE, f.col("_batch_date" if is_file_s else entity.date)
         )
@@ -50,7 +51,7 @@ class FeatureInputs:
 
     def facts(self, source: str) -> DataFrame:
         """A daily source's versions with `_day` and the dates that see them."""
-        if self.usecase.sources[source].date is None:
+        if not self.usecase.sources[source].is_daily:
             raise WrongUsage(
                 f"The features take {source} as a source of days, but it is a snapshot.",
                 "Give the source a `date` in the use-case file, or read it by looked_up().",

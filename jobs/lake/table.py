@@ -152,12 +152,16 @@ class Table:
 
 # As Delta names the error, or Spark Connect its class. Two first writes of a table change its
 # protocol and its metadata.
-CONFLICTS = ("CONCURRENT", "PROTOCOL_CHANGED", "METADATA_CHANGED")
-CONFLICT_CLASSES = ("Concurrent", "ProtocolChanged", "MetadataChanged")
+CONFLICTS = (
+    "DELTA_CONCURRENT",
+    "DELTA_PROTOCOL_CHANGED",
+    "DELTA_METADATA_CHANGED",
+    "delta.exceptions.Concurrent",
+    "delta.exceptions.ProtocolChanged",
+    "delta.exceptions.MetadataChanged",
+)
 
 
 def _is_conflict(error: BaseException) -> bool:
     """Whether a commit lost against another writer's; over Connect there is only the text."""
-    names = [f"DELTA_{name}" for name in CONFLICTS]
-    names += [f"delta.exceptions.{name}" for name in CONFLICT_CLASSES]
-    return any(name in str(error) for name in names)
+    return any(name in str(error) for name in CONFLICTS)

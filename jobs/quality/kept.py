@@ -39,23 +39,22 @@ class GateAnswer:
 def last_answers(root: str) -> list[GateAnswer]:
     """The newest answer for each table of the use case whose lake is at `root`, oldest first."""
     newest: dict[str, GateAnswer] = {}
-    for folder in files.list_folder(f"{root}/{FOLDER}"):
-        for path in files.list_folder(folder):
-            answer = _answer(path) if path.endswith(".json") else None
-            if answer is None:
-                continue
-            known = newest.get(answer.table)
-            if known is None or known.checked_at < answer.checked_at:
-                newest[answer.table] = answer
+    for answer in _answers(root, ".json"):
+        newest[answer.table] = answer
     return sorted(newest.values(), key=lambda answer: answer.checked_at)
 
 
 def answers_of(root: str, batch: str) -> list[GateAnswer]:
     """The answers for the tables of one batch, in the order in which they were given."""
+    # Found among the names that are there: it may come from outside, and makes no path.
+    return _answers(root, f"/{batch}.json")
+
+
+def _answers(root: str, ending: str) -> list[GateAnswer]:
+    """The answers in all files whose paths end so, oldest first."""
     folders = files.list_folder(f"{root}/{FOLDER}")
-    # Found in the list, not put into a path: the name may come from outside.
     paths = (path for folder in folders for path in files.list_folder(folder))
-    found = [_answer(path) for path in paths if path.endswith(f"/{batch}.json")]
+    found = [_answer(path) for path in paths if path.endswith(ending)]
     return sorted((each for each in found if each), key=lambda answer: answer.checked_at)
 
 

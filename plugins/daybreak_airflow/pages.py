@@ -65,8 +65,8 @@ def data_docs(dag_id: str, batch: str, table: str) -> HTMLResponse:
 
 def _answers(dag_id: str, batch: str) -> list[GateAnswer]:
     settings, name = Settings(), dag_id.rpartition("__")[0]
-    # Only what is there is looked up: neither name can lead out of its folder.
-    # And not by its plan: that a file cannot be read any more must not hide what was found.
+    # Only what is there is looked up: neither name can lead out of its folder. The plan is not
+    # read: that a use case's file is wrong by now must not hide what was found.
     there = name in names(settings.usecases)
     if there and (found := answers_of(f"{settings.lake}/{name}", batch)):
         return found
