@@ -130,7 +130,9 @@ def _staged(context: Context, layer: str) -> list[Staged]:
 
 def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, Profile]) -> int:
     """Validate one table, keep the result beside the lake, and refuse what fails."""
-    result = gate.validate(staged.read(context.engine.session()), _suite(context, layer, staged))
+    spark = context.engine.session()
+    rows = staged.count(spark)
+    result = gate.validate(staged.read(spark), _suite(context, layer, staged), rows)
     if layer == "silver":
         result = result.and_also(_unusual(context, staged, days))
     if not result.passed and layer == "silver" and len(context.dates) == 1:

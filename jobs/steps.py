@@ -154,7 +154,7 @@ def features(context: Context) -> StepResult:
         made = build(context.plan, silver, around, known.cutoffs(around))
         where = table.of_dates(dates)
         staged.write(made if len(dates) == len(around) else made.where(where), where, parts)
-        rows = staged.read(spark).count()
+        rows = staged.count(spark)
     unseen = [source for source in sources if known.came_too_late(source, context.date)]
     return _result(
         context,
@@ -173,19 +173,18 @@ def features(context: Context) -> StepResult:
 def labels(context: Context) -> StepResult:
     """Write the labels of the dates that the label source's files of these nights speak of.
 
-    They are looked at before they are written: each is 0 or 1, once for each version of a row.
+    They are looked at before they are seen: each is 0 or 1, once for each version of a row.
     Dates whose silver has not changed since are left alone.
     """
     from jobs.lake.made import Made
-    from jobs.lake.moments import now
     from jobs.learning.labels import labels_of, made_of
     from jobs.quality import gate, suite
 
     source = context.plan.usecase.label.source
     table, of_source = context.tables.labels(), context.tables.silver(source)
+    staged = context.tables.staged(table, str(context.dates))
     with _turn(context, "labels", beside="labels"):
-        made, staged_at = Made(table), now()
-        stale = made.stale(made_of(context.plan, of_source, _batch_dates(context, source)))
+        stale = Made(table).stale(made_of(context.plan, of_source, _batch_dates(context, source)))
         if not stale:
             return _result(context, "labels", "found every date's labels written already", {})
         spark = context.engine.session()
@@ -193,14 +192,12 @@ def labels(context: Context) -> StepResult:
         if of_source.partition:
             parts = sorted(stale)
             silver, where = silver.where(of_source.of_dates(parts)), table.of_dates(parts)
-        rows = labels_of(context.plan, silver)
-        found = gate.validate(rows, suite.labels(context.plan))
-        gate.require(found, str(context.dates), f"{of_source.path}.")
-        table.replace(rows, where)
-        made.record(stale, staged_at)
-    return _result(
-        context, "labels", f"wrote {found.rows} versions of labels", {table.name: found.rows}
-    )
+        staged.write(labels_of(context.plan, silver), where, stale)
+        rows = staged.count(spark)
+        found = gate.validate(staged.read(spark), suite.labels(context.plan), rows)
+        gate.require(found, str(context.dates), f"Parquet files in {staged.rows}.")
+        staged.commit(spark)
+    return _result(context, "labels", f"wrote {rows} versions of labels", {table.name: rows})
 
 
 def gate(context: Context) -> StepResult:
@@ -257,7 +254,7 @@ def predict(context: Context) -> StepResult:
     where = f"{table.of_dates([context.date])} and model_version = {model.version}"
     with _turn(context, "predict", beside=f"predict {context.date}"):
         staged.write(score(rows, model, tables), where)
-        count = staged.read(spark).count()
+        count = staged.count(spark)
     return _result(
         context,
         "predict",
@@ -269,16 +266,21 @@ def predict(context: Context) -> StepResult:
 
 def publish(context: Context) -> StepResult:
     """Put the newest scores of one prediction date live in the warehouse."""
-    from jobs.prediction.publish import publish as go_live
+    from jobs.prediction.publish import Source, publish_batch
+    from jobs.prediction.published_table import PublishedTable
 
+    plan = context.plan
     with _turn(context, "publish", beside=f"publish {context.date}"):
         frame, version = newest_scores(context)
-        published = go_live(context, frame)
+        # The registered model bears the use case's name.
+        source = Source(plan.name, version)
+        table = PublishedTable.of(plan)
+        published = publish_batch(frame, table, context.date, source, plan.settings)
     return _result(
         context,
         "publish",
         published.sentence,
-        {f"predictions.{context.plan.name}": published.rows},
+        {f"predictions.{plan.name}": published.rows},
         {
             "batch_id": published.batch_id,
             "model_version": version,

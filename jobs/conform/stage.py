@@ -199,7 +199,7 @@ class _Work:
         if held_back:
             good = [each for each in changed if each.batch_date not in held_back]
             self._hold_back(stale, [each for each in good if each not in unsound], set(held_back))
-            rows = self.silver.read(self.spark).count() if self.silver.is_there() else 0
+            rows = self.silver.count(self.spark) if self.silver.is_there() else 0
         if unsound and self.silver.is_there():
             self.silver.note(UNSOUND, self._by_part(unsound))
         dates = len({each.batch_date for each in changed}) - len(held_back)
@@ -214,11 +214,10 @@ class _Work:
         conformed = self._conformed(dates, contents)
         where = self._where(parts)
         self.silver.write(conformed.silver, where, parts)
-        rows = self.silver.read(self.spark).count()
+        rows = self.silver.count(self.spark)
         # Most nights nothing fails, and then there is no need to look for it.
         clean = rows == sum(each.rows for each in contents)
-        failed = conformed.quarantine.limit(0) if clean else conformed.quarantine
-        self.quarantine.write(failed, where, parts)
+        self.quarantine.write(None if clean else conformed.quarantine, where, parts)
         if clean:
             return rows, [Judged(each) for each in contents]
         return rows, _judged(self.quarantine.read(self.spark), contents)

@@ -4,6 +4,9 @@ Spark sums the facts by group, day and the dates that see them. What a group has
 then added up four weeks of dates at a time, in memory (`jobs.features.running`): as SQL, the same
 took a window over every change of every group, and another shuffle to put a row's sums together.
 Only whole numbers are added, so one night alone gives exactly what the range gives.
+
+The asked dates come as a row of data and not as literals, which Spark would write into the code
+that it generates: so every night runs the code that the night before has compiled.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 DAY, CHUNK = "_day", "_chunk"
+# The first and the last of the asked dates.
+EARLIEST, LATEST = "_earliest", "_latest"
 # Prediction dates that are worked on together. One worker holds the rows of that many days, and the
 # sums of all groups that they may see.
 CHUNK_DAYS = 28
@@ -80,7 +85,7 @@ def lagged(
         f"{_key(each.rows or each.facts)} as {key_of(place)}"
         for place, each in enumerate(groupings)
     ]
-    asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE, dates)} as {CHUNK}")
+    asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE)} as {CHUNK}")
     wanted = {each.name: (each.measure, each.days) for each in sums}
     struct = StructType([StructField(name, LongType()) for name in wanted])
     schema = StructType([*rows.schema.fields, *[StructField(name, struct) for name in names]])
@@ -88,7 +93,7 @@ def lagged(
     def add_up(rows: pa.Table, daily: pa.Table) -> pa.Table:
         return beside(rows, daily, columns, names, wanted)
 
-    together = asked.groupBy(CHUNK).cogroup(_spread(daily, sums, dates).groupBy(CHUNK))
+    together = asked.groupBy(CHUNK).cogroup(_spread(daily, sums).groupBy(CHUNK))
     return together.applyInArrow(add_up, schema)
 
 
@@ -103,15 +108,17 @@ def _daily(
     """
     measures = sorted({each.measure for each in sums})
     lengths = sorted({each.days for each in sums})
-    first, last = f"date'{dates.first}'", f"date'{dates.last}'"
-    useful = facts.where(
-        f"date_add({DAY}, {lengths[-1]}) >= {first} and {DAY} < {last}"
-        f" and {LAST} >= {first} and {FIRST} <= {last}"
+    bounds = facts.sparkSession.createDataFrame(
+        [(dates.first, dates.last)], f"{EARLIEST} date, {LATEST} date"
+    )
+    useful = facts.crossJoin(f.broadcast(bounds)).where(
+        f"date_add({DAY}, {lengths[-1]}) >= {EARLIEST} and {DAY} < {LATEST}"
+        f" and {LAST} >= {EARLIEST} and {FIRST} <= {LATEST}"
     )
     keyed = useful.selectExpr(
-        f"greatest(date_add({DAY}, 1), {FIRST}, {first}) as {ENTERS}",
+        f"greatest(date_add({DAY}, 1), {FIRST}, {EARLIEST}) as {ENTERS}",
         *[
-            f"greatest(least(date_add({DAY}, {days}), {LAST}, {last}), date_sub({first}, 1))"
+            f"greatest(least(date_add({DAY}, {days}), {LAST}, {LATEST}), date_sub({EARLIEST}, 1))"
             f" as {last_of(days)}"
             for days in lengths
         ],
@@ -123,15 +130,15 @@ def _daily(
     return keyed.where(f"{KEY} is not null").groupBy(GROUP, KEY, *when).agg(*totals)
 
 
-def _spread(daily: DataFrame, sums: Sequence[Sum], dates: Dates) -> DataFrame:
+def _spread(daily: DataFrame, sums: Sequence[Sum]) -> DataFrame:
     """The sums once for each chunk of dates that may see them."""
     last = last_of(max(each.days for each in sums))
-    chunks = f"sequence({_chunk(ENTERS, dates)}, {_chunk(last, dates)})"
+    chunks = f"sequence({_chunk(ENTERS)}, {_chunk(last)})"
     return daily.where(f"{ENTERS} <= {last}").selectExpr("*", f"explode({chunks}) as {CHUNK}")
 
 
-def _chunk(date: str, dates: Dates) -> str:
-    return f"cast(datediff({date}, date'{dates.first}') div {CHUNK_DAYS} as int)"
+def _chunk(date: str) -> str:
+    return f"cast(unix_date({date}) div {CHUNK_DAYS} as int)"
 
 
 def _keys(parts: Sequence[tuple[str, ...]]) -> str:

@@ -35,7 +35,7 @@ def compact(
             hours = max(KEEP_HOURS, keep_hours.get(table.name, 0))
             spark.sql(f"OPTIMIZE delta.`{table.path}`")
             spark.sql(f"VACUUM delta.`{table.path}` RETAIN {hours} HOURS")
-            _forget_staged(tables, table)
+        _forget_staged(tables, table)
 
     side_by_side(everything(tables), upkeep)
     after = _bytes(tables)

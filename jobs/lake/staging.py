@@ -46,27 +46,35 @@ class Staged:
         return f"{self.root}/{self.table.name}/{self.batch}"
 
     @property
-    def rows(self) -> str:
-        """The folder of the staged Parquet files; raises `Refused` if nothing was staged."""
-        return f"{self.path}/{self._staged()['rows']}"
+    def rows(self) -> str | None:
+        """The folder of the staged Parquet files, or None if no rows are what was staged.
+
+        Raises:
+            Refused: nothing was staged for this batch.
+        """
+        rows = self._staged()["rows"]
+        return f"{self.path}/{rows}" if rows else None
 
     @property
     def _manifest(self) -> str:
         return f"{self.path}/manifest.json"
 
     def write(
-        self, df: DataFrame, where: str | None, parts: Mapping[str, Inputs] | None = None
+        self, df: DataFrame | None, where: str | None, parts: Mapping[str, Inputs] | None = None
     ) -> None:
         """Stage `df`, which will replace the rows for which `where` is true (None: all rows).
 
         `df` may be made of what was staged before.
 
         Args:
+            df: None for no rows, which costs no Spark job.
             parts: the table's parts that `where` names, and what they are made of.
         """
         staged_at = now()
-        rows = f"{ROWS}{uuid.uuid4().hex}"
-        self.table.conforming(df).write.parquet(f"{self.path}/{rows}")
+        rows = None
+        if df is not None:
+            rows = f"{ROWS}{uuid.uuid4().hex}"
+            self.table.conforming(df).write.parquet(f"{self.path}/{rows}")
         manifest = {"where": where, "committed": False, "rows": rows, "staged_at": staged_at}
         files.write_json(self._manifest, {**manifest, "parts": dict(parts or {}), "only": None})
         self._remove_rows(but=rows)
@@ -108,9 +116,22 @@ class Staged:
         Raises:
             Refused: nothing was staged for this batch.
         """
-        only = self._staged()["only"]
-        rows = spark.read.schema(self.table.schema).parquet(self.rows)
+        only, folder = self._staged()["only"], self.rows
+        if folder is None:
+            return spark.createDataFrame([], self.table.schema)
+        rows = spark.read.schema(self.table.schema).parquet(folder)
         return rows.where(only) if only else rows
+
+    def count(self, spark: SparkSession) -> int:
+        """How many rows are staged: most often the files know, and Spark need not be asked.
+
+        Raises:
+            Refused: nothing was staged for this batch.
+        """
+        folder = self.rows
+        if folder is None:
+            return 0
+        return self.read(spark).count() if self._staged()["only"] else files.parquet_rows(folder)
 
     def commit(self, spark: SparkSession) -> None:
         """Make the staged rows visible; does nothing if that was done before.
@@ -127,7 +148,8 @@ class Staged:
             if overtaken:
                 # Only a table that is laid out by dates has more than one part.
                 self.narrow(self.table.of_dates(sorted(current)), current)
-            self.table.replace(self.read(spark), self._staged()["where"])
+            if manifest["rows"] or not self.table.is_bare(current):
+                self.table.replace(self.read(spark), self._staged()["where"])
         if current:
             made.record(current, staged_at)
         files.write_json(self._manifest, {**self._staged(), "committed": True})
@@ -142,7 +164,7 @@ class Staged:
             )
         return manifest
 
-    def _remove_rows(self, but: str = "") -> None:
+    def _remove_rows(self, but: str | None = None) -> None:
         for found in files.list_folder(self.path):
             name = found.rsplit("/", 1)[1]
             if name.startswith(ROWS) and name != but:

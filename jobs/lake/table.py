@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DataType, StructType
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from jobs.errors import Refused
@@ -17,6 +18,8 @@ from jobs.lake import files
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# A commit or checkpoint in a Delta log: `00000000000000000010.json`, `….checkpoint.parquet`.
+LOGGED = re.compile(r"(\d{20})\.(json|checkpoint\..*parquet)$")
 # How often a commit is tried when another writer was faster.
 ATTEMPTS = 4
 
@@ -44,8 +47,18 @@ class Table:
 
     def exists(self) -> bool:
         """Whether anything was ever committed; a log without a commit is a killed first write."""
-        log = files.list_folder(f"{self.path}/_delta_log")
-        return any(name.endswith((".json", ".parquet")) for name in log)
+        return self.version() is not None
+
+    def is_bare(self, parts: Iterable[str]) -> bool:
+        """Whether none of some parts ever had a row: a date's files are in a folder of its own.
+
+        Args:
+            parts: dates in ISO form; a table that is not laid out by dates is one part.
+        """
+        if not self.partition or not self.exists():
+            return not self.exists()
+        column = self.partition[0]
+        return not any(files.exists(f"{self.path}/{column}={part}") for part in parts)
 
     def read(self, spark: SparkSession, *, version: int | None = None) -> DataFrame:
         """The table's rows, now or as of a Delta version; no rows if it was never written.
@@ -59,16 +72,16 @@ class Table:
         if not self.exists():
             return spark.createDataFrame([], self.schema)
         found = self.as_of(spark, version)
-        there = set(found.columns)
-        return self.conforming(
-            found.select(
-                *[
-                    f.col(each.name)
-                    if each.name in there
-                    else f.lit(None).cast(each.dataType).alias(each.name)
-                    for each in self.schema.fields
-                ]
-            )
+        # Over Connect each look at a schema is a request, and a plan analysed.
+        there = {field.name: field.dataType for field in found.schema.fields}
+        self._require({each.name: there.get(each.name, each.dataType) for each in self.schema})
+        return found.select(
+            *[
+                f.col(each.name)
+                if each.name in there
+                else f.lit(None).cast(each.dataType).alias(each.name)
+                for each in self.schema
+            ]
         )
 
     def as_of(self, spark: SparkSession, version: int | None) -> DataFrame:
@@ -84,7 +97,10 @@ class Table:
         Raises:
             Refused: a column is missing, unexpected, or of another type.
         """
-        found = {field.name: field.dataType for field in df.schema.fields}
+        self._require({field.name: field.dataType for field in df.schema.fields})
+        return df.select(*self.schema.names)
+
+    def _require(self, found: Mapping[str, DataType]) -> None:
         wanted = {field.name: field.dataType for field in self.schema.fields}
         problems = [f"lacks {name}" for name in wanted if name not in found]
         problems += [f"has unexpected {name}" for name in found if name not in wanted]
@@ -99,7 +115,6 @@ class Table:
                 f"Mend the transformation. If the use-case file changed a column's type, remove "
                 f"{self.path} and run the table's step for all dates: bronze has the rows.",
             )
-        return df.select(*wanted)
 
     def append(self, df: DataFrame) -> None:
         """Add rows in one atomic commit."""
@@ -135,12 +150,15 @@ class Table:
         listed = ", ".join(repr(str(date)) for date in dates)
         return f"{self.partition[0]} in ({listed})" if listed else "false"
 
-    def version(self, spark: SparkSession) -> int | None:
-        """The newest Delta version, or None if the table was never written."""
-        if not self.exists():
-            return None
-        history = spark.sql(f"DESCRIBE HISTORY delta.`{self.path}` LIMIT 1")
-        return int(history.collect()[0]["version"])
+    def version(self) -> int | None:
+        """The newest Delta version, or None if the table was never written.
+
+        By the names of the log's commits and checkpoints, as Delta's protocol has them: Spark
+        takes seconds to say the same.
+        """
+        log = files.list_folder(f"{self.path}/_delta_log")
+        names = (path.rsplit("/", 1)[1] for path in log)
+        return max((int(found[1]) for name in names if (found := LOGGED.match(name))), default=None)
 
     def _writer(self, df: DataFrame):  # type: ignore[no-untyped-def]  # two writer classes
         # A declared column that older files lack is added to the table's schema.

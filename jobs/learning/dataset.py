@@ -40,13 +40,13 @@ class Parts:
         return cls(frame.where(_within(split.train)), frame.where(_within(split.validation)))
 
 
-def versions(tables: Tables, spark: SparkSession) -> Versions:
+def versions(tables: Tables) -> Versions:
     """The newest versions of features and labels.
 
     Raises:
         Refused: one of the two tables was never written.
     """
-    return Versions(_version(tables.features(), spark), _version(tables.labels(), spark))
+    return Versions(_version(tables.features()), _version(tables.labels()))
 
 
 def labelled(
@@ -66,7 +66,7 @@ def labelled(
         read: the versions to read; None: the newest.
         columns: those of the frame, where they are not the ones declared now.
     """
-    read = read or versions(tables, spark)
+    read = read or versions(tables)
     labels = tables.labels().read(spark, version=read.labels)
     if columns is None:
         features = tables.features().read(spark, version=read.features).drop("_cutoff_at")
@@ -86,8 +86,8 @@ def content_hash(frame: DataFrame) -> str:
     return hashlib.sha256("|".join(str(value) for value in found).encode()).hexdigest()
 
 
-def _version(table: Table, spark: SparkSession) -> int:
-    found = table.version(spark)
+def _version(table: Table) -> int:
+    found = table.version()
     if found is None:
         raise Refused(
             f"{table.name} has never been written: there is nothing to learn from.",

@@ -66,13 +66,14 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     sampled = reference.sample(parts.train, key, rows["train"], (*features.names, "label"))
     refuse_leaks(sampled, _column(sampled, "label"), features)
     encoding = fit_encoding(parts.train, features)
-    trees, settings = _trees(parts, encoding, plan, trials, record)
+    trees, settings = _trees(parts, sum(rows.values()), encoding, plan, trials, record)
     fitted: list[Candidate] = [
         constant.fit(parts),
         rule.fit(parts, plan.usecase.model.rule),
         linear.fit(sampled, encoding),
         trees.candidate,
     ]
+    seen = reference.describe(sampled, features)
     raw = {
         candidate.kind: Model(
             use_case=plan.name,
@@ -82,7 +83,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
             candidate=candidate,
             calibration=Calibration(),
             threshold=0.5,
-            reference=reference.describe(sampled, features),
+            reference=seen,
         )
         for candidate in fitted
     }
@@ -100,10 +101,10 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
 
 
 def _trees(
-    parts: Parts, encoding: Encoding, plan: Plan, trials: int, record: Record
+    parts: Parts, rows: int, encoding: Encoding, plan: Plan, trials: int, record: Record
 ) -> tuple[Fit, Mapping[str, Any]]:
     model = plan.usecase.model
-    workers = plan.settings.spark_workers
+    workers = max(1, min(plan.settings.spark_workers, rows // boosted.ROWS_PER_WORKER))
     data = boosted.encoded(parts, encoding, plan.usecase.entity.key, workers)
     try:
         if trials:

@@ -52,8 +52,10 @@ class Learned(BaseModel):
     sha256: str
 
     @classmethod
-    def of(cls, frame: DataFrame, read: Versions, dates: Dates, known_at: dt.datetime) -> Learned:
-        """Describe a frame that `labelled` made."""
+    def of(
+        cls, frame: DataFrame, rows: int, read: Versions, dates: Dates, known_at: dt.datetime
+    ) -> Learned:
+        """Describe a frame of `rows` rows that `labelled` made."""
         return cls(
             features=read.features,
             labels=read.labels,
@@ -61,7 +63,7 @@ class Learned(BaseModel):
             last=dates.last,
             known_at=known_at,
             columns=tuple(frame.columns),
-            rows=frame.count(),
+            rows=rows,
             sha256=content_hash(frame),
         )
 

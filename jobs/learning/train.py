@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,17 +51,21 @@ def train(ctx: Context) -> StepResult:
         Refused: no rows, one class only, or a feature that gives the label away.
         Unavailable: a Spark worker or MLflow was lost.
     """
-    client = registry.connect(ctx.plan.settings)
-    spark = ctx.engine.classic()
     split = _split(ctx)
-    read = versions(ctx.tables, spark)
+    read = versions(ctx.tables)
+    with ThreadPoolExecutor(1) as beside:
+        # Both take seconds, and one of them waits for a JVM.
+        connecting = beside.submit(registry.connect, ctx.plan.settings)
+        spark = ctx.engine.classic()
+        client = connecting.result()
     dates, known_at = Dates(split.train.first, split.validation.last), ctx.plan.cutoff(ctx.date)
     frame = labelled(ctx.tables, spark, dates, known_at, read).persist()
     try:
         with registry.reachable(ctx.plan.settings):
             run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
             trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
-            learned = Learned.of(frame, read, dates, known_at)
+            rows = sum(trained.rows.values())
+            learned = Learned.of(frame, rows, read, dates, known_at)
             log_learned(client, run_id, learned)
             _log(client, run_id, trained)
             client.set_terminated(run_id, "FINISHED")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import errors, sql
 
-from jobs.context import Context
 from jobs.errors import DaybreakError, Refused
 from jobs.prediction import fingerprint
 from jobs.prediction.fingerprint import Fingerprint
@@ -66,26 +65,6 @@ class Published:
         if self.changed:
             return f"{what} is live."
         return f"{what} was live already with the same predictions; nothing was changed."
-
-
-def publish(context: Context, frame: DataFrame) -> Published:
-    """Publish `frame`, the scores of the context's date by one model version.
-
-    Raises:
-        Refused: the rows are by no or by several model versions, or as `publish_batch` says.
-        Unavailable: as `publish_batch` says.
-    """
-    plan = context.plan
-    versions = [row[0] for row in frame.select("model_version").distinct().limit(3).collect()]
-    if len(versions) != 1 or versions[0] is None:
-        raise Refused(
-            f"The predictions of {plan.name} for {context.date} are by {len(versions) or 'no'} "
-            "model versions, not one.",
-            f"Run `daybreak run predict {plan.name} --date {context.date}` and its gate.",
-        )
-    # The registered model bears the use case's name.
-    source = Source(plan.name, versions[0])
-    return publish_batch(frame, PublishedTable.of(plan), context.date, source, plan.settings)
 
 
 def publish_batch(

@@ -97,7 +97,6 @@ def encoded(parts: Parts, encoding: Encoding, key: tuple[str, ...], workers: int
             yield pa.RecordBatch.from_arrays(columns, ["x", *needed[-2:]])
 
     schema = "x array<float>, label double, _validation boolean"
-    workers = max(1, min(workers, flagged.count() // ROWS_PER_WORKER))
     ordered = flagged.repartition(workers, *key).sortWithinPartitions(*key)
     frame = ordered.select(*needed).mapInArrow(encode, schema).persist()
     return Encoded(frame, encoding, workers)

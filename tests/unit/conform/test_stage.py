@@ -133,9 +133,13 @@ def test_a_changed_rule_is_applied_again_and_so_is_its_return(
     written["sources"]["visits"]["columns"]["spent"] = {"type": "number", "max": 2.0}
     usecase = type(tables.plan.usecase).model_validate(written)
     changed = Tables(type(tables.plan)(usecase, tables.plan.settings))
+    quarantine = tables.quarantine("visits")
     for batch, using, rows in (("one", tables, 2), ("two", changed, 1), ("three", tables, 2)):
         assert staged(spark, using, BOTH, batch).rows == rows
         commit(spark, using, batch)
+        assert quarantine.read(spark).count() == 2 - rows
+        # For a clean day there is no commit, unless it takes the place of one that was not.
+        assert quarantine.exists() == (batch != "one")
     assert spent(spark, tables) == [("ann", 1.0), ("bob", 3.0)]
 
 

@@ -50,19 +50,19 @@ def plan(settings: Settings) -> Plan:
 
 
 def test_good_rows_pass(spark: SparkSession) -> None:
-    found = gate.validate(_flights(spark, [("EWR", 1, 5.0), ("JFK", 1, None)]), DELAYS)
+    found = gate.validate(_flights(spark, [("EWR", 1, 5.0), ("JFK", 1, None)]), DELAYS, 2)
     assert (found.passed, found.rows, found.failures) == (True, 2, ())
     gate.require(found, "2013-10-01", "nowhere")
 
 
 def test_an_empty_table_does_not_pass(spark: SparkSession) -> None:
-    found = gate.validate(_flights(spark, []), DELAYS)
+    found = gate.validate(_flights(spark, []), DELAYS, 0)
     assert not found.passed
     assert suite.ROWS_BETWEEN in {failure.expectation for failure in found.failures}
 
 
 def test_a_column_without_values_does_not_pass(spark: SparkSession) -> None:
-    found = gate.validate(_flights(spark, [("EWR", 1, None), ("EWR", 2, None)]), DELAYS)
+    found = gate.validate(_flights(spark, [("EWR", 1, None), ("EWR", 2, None)]), DELAYS, 2)
     assert [(f.expectation, f.column) for f in found.failures] == [
         (suite.NON_NULL_SHARE, "arr_delay")
     ]
@@ -70,7 +70,7 @@ def test_a_column_without_values_does_not_pass(spark: SparkSession) -> None:
 
 def test_a_refusal_names_table_expectation_counts_and_examples(spark: SparkSession) -> None:
     rows = [("EWR", n % 9, 9999.0 if n in (1, 2, 3) else 5.0) for n in range(10)]
-    found = gate.validate(_flights(spark, rows), DELAYS)
+    found = gate.validate(_flights(spark, rows), DELAYS, len(rows))
     with pytest.raises(Refused) as refused:
         gate.require(found, "2013-10-01", "/lake/_staging/rows")
     assert refused.value.sentence == (
@@ -86,14 +86,14 @@ def test_a_refusal_names_table_expectation_counts_and_examples(spark: SparkSessi
 def test_a_missing_column_is_the_gates_own_error_and_not_bad_data(spark: SparkSession) -> None:
     rows = _flights(spark, [("EWR", 1, 5.0)]).drop("arr_delay")
     with pytest.raises(GateBroken, match="arr_delay") as broken:
-        gate.validate(rows, DELAYS)
+        gate.validate(rows, DELAYS, 1)
     assert not isinstance(broken.value, Refused)
 
 
 def test_an_expectation_that_spark_refuses_is_the_gates_own_error(spark: SparkSession) -> None:
     bad = Suite("t", (Expected(suite.MATCHES, {"column": "origin", "regex": "("}, "gates.t[0]"),))
     with pytest.raises(GateBroken, match=r"gates\.t\[0\]"):
-        gate.validate(_flights(spark, [("EWR", 1, 5.0)]), bad)
+        gate.validate(_flights(spark, [("EWR", 1, 5.0)]), bad, 1)
 
 
 def test_scores_that_are_no_probabilities_are_refused(spark: SparkSession, plan: Plan) -> None:
@@ -105,7 +105,7 @@ def test_scores_that_are_no_probabilities_are_refused(spark: SparkSession, plan:
         for n, score in enumerate(scores, start=1)
     ]
     found = gate.validate(
-        spark.createDataFrame(rows, schema), suite.predictions(plan, Dates.one(DAY), 5)
+        spark.createDataFrame(rows, schema), suite.predictions(plan, Dates.one(DAY), 5), len(rows)
     )
     said = {(f.expectation, f.column): f for f in found.failures}
     assert said[suite.BETWEEN, "score"].unexpected_count == 2
