@@ -40,11 +40,14 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
         staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
         for staged in waiting
     }
-    for staged in waiting:
+
+    def commit(staged: Staged) -> None:
         if layer == "silver":
             _commit_silver(context, staged, days.get(staged.table.name, {}))
         else:
             staged.commit(spark)
+
+    side_by_side(waiting, commit)
     return rows
 
 

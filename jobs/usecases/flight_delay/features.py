@@ -124,10 +124,10 @@ def build(inputs: FeatureInputs) -> DataFrame:
         .join(f.broadcast(hours), on=[*place, "sched_hour"], how="left")
         .join(f.broadcast(_days(inputs)), on="prediction_date", how="left")
     )
+    made = known.selectExpr("*", *_named(_shares() | _yesterday() | _weather()))
     # By date alone, which is enough for the aircraft's legs: so each date's rows lie in one file.
-    by_date = known.repartition("prediction_date")
-    made = by_date.selectExpr("*", *_named(_shares() | _yesterday() | _weather()))
-    return made.selectExpr("*", *_named(_rotation()))
+    by_date = made.repartition("prediction_date")
+    return by_date.selectExpr("*", *_named(_rotation()))
 
 
 def _flights(inputs: FeatureInputs, scheduled: DataFrame) -> DataFrame:
