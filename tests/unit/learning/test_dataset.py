@@ -67,10 +67,10 @@ def test_hash_is_of_the_rows_and_not_of_their_order(tables, spark):
 
 
 def test_an_older_version_can_be_read_again(tables, spark):
-    assert versions(tables, spark).labels == 1
+    assert versions(tables).labels == 1
 
 
-def test_without_labels_there_is_nothing_to_learn(spark, tmp_path):
+def test_without_labels_there_is_nothing_to_learn(tmp_path):
     empty = Tables(Plan(parcels.plan(Settings()).usecase, Settings(lake=str(tmp_path))))
     with pytest.raises(Refused, match="has never been written"):
-        versions(empty, spark)
+        versions(empty)
