@@ -328,6 +328,7 @@ def maintain(context: Context) -> StepResult:
     What a registered version learned from stays readable.
     """
     from jobs.lake.maintain import compact
+    from jobs.learning.dataset import forget_set_aside
     from jobs.learning.rebuild import hours_to_keep
     from jobs.prediction.batches import drop_expired
 
@@ -336,6 +337,7 @@ def maintain(context: Context) -> StepResult:
     keep = {tables.features().name: hours, tables.labels().name: hours}
     with _turn(context, "maintain"):
         sizes = compact(context.engine.session(), tables, keep)
+        forget_set_aside(tables)
     dropped = drop_expired(
         plan.settings, plan.name, plan.usecase.predict.keep_batches, context.date
     )

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused
+from jobs.lake import files
+from jobs.lake.moments import now
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Split
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
+
+
+# Below `_staging`, which an erasure clears away.
+ASIDE = "_staging/training"
+A_WEEK = 7 * 24 * 3_600_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,29 @@ def labelled(
     known = labels.where(_within(dates)).where(_known(known_at)).where(F.col("label").isNotNull())
     names = [*tables.plan.usecase.entity.key, "prediction_date"]
     return features.where(_within(dates)).join(known.select(*names, "label"), on=names, how="inner")
+
+
+@contextmanager
+def set_aside(frame: DataFrame, tables: Tables) -> Iterator[str]:
+    """The folder of a copy of some rows as Parquet, for as long as they are needed.
+
+    Gold is read by an engine that may be warm, and learned from in a session that never is: there,
+    reading Delta for the first time costs far more than reading these files. What a kill leaves
+    goes with `forget_set_aside`.
+    """
+    folder = f"{tables.root}/{ASIDE}/{now()}-{uuid.uuid4().hex}"
+    frame.write.parquet(folder)
+    try:
+        yield folder
+    finally:
+        files.remove_folder(folder)
+
+
+def forget_set_aside(tables: Tables) -> None:
+    """Remove what a training has set aside that was killed; none takes as long as a week."""
+    for path in files.list_folder(f"{tables.root}/{ASIDE}"):
+        if int(path.rsplit("/", 1)[1].partition("-")[0]) < now() - A_WEEK:
+            files.remove_folder(path)
 
 
 def content_hash(frame: DataFrame) -> str:

@@ -21,7 +21,7 @@ from jobs.errors import Refused
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
 from jobs.learning.candidates.boosted import Fit
-from jobs.learning.dataset import Parts, labelled, versions
+from jobs.learning.dataset import Parts, labelled, set_aside, versions
 from jobs.learning.evaluate import CHAMPION, Holdout, Scored
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all
@@ -53,24 +53,24 @@ def train(ctx: Context) -> StepResult:
     """
     split = _split(ctx)
     read = versions(ctx.tables)
-    with ThreadPoolExecutor(1) as beside:
-        # Both take seconds, and one of them waits for a JVM.
-        connecting = beside.submit(registry.connect, ctx.plan.settings)
-        spark = ctx.engine.classic()
-        client = connecting.result()
     dates, known_at = Dates(split.train.first, split.validation.last), ctx.plan.cutoff(ctx.date)
-    frame = labelled(ctx.tables, spark, dates, known_at, read).persist()
-    try:
-        with registry.reachable(ctx.plan.settings):
-            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
-            trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
-            rows = sum(trained.rows.values())
-            learned = Learned.of(frame, rows, read, dates, known_at)
-            log_learned(client, run_id, learned)
-            _log(client, run_id, trained)
-            client.set_terminated(run_id, "FINISHED")
-    finally:
-        frame.unpersist()
+    with ThreadPoolExecutor(1) as beside:
+        # It imports for seconds, while this waits for Spark and then for a JVM.
+        connecting = beside.submit(registry.connect, ctx.plan.settings)
+        found = labelled(ctx.tables, ctx.engine.session(), dates, known_at, read)
+        with set_aside(found, ctx.tables) as folder, registry.reachable(ctx.plan.settings):
+            frame = ctx.engine.classic().read.parquet(folder).persist()
+            client = connecting.result()
+            try:
+                run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
+                trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
+                rows = sum(trained.rows.values())
+                learned = Learned.of(frame, rows, read, dates, known_at)
+                log_learned(client, run_id, learned)
+                _log(client, run_id, trained)
+                client.set_terminated(run_id, "FINISHED")
+            finally:
+                frame.unpersist()
     best = max(trained.validation, key=lambda kind: trained.validation[kind]["roc_auc"])
     return StepResult(
         step="train",
