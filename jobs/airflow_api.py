@@ -95,6 +95,17 @@ class AirflowApi:
         }
         return str(self._call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
 
+    def unfinished(self, dag: str, params: Mapping[str, Any]) -> str | None:
+        """The run with these fields of the DAG's form that has not ended, if there is one."""
+        query = {"state": ["queued", "running"], "order_by": "-run_after"}
+        runs = self._every(f"/dags/{dag}/dagRuns", "dag_runs", query)
+        return next((each["dag_run_id"] for each in runs if each["conf"] == dict(params)), None)
+
+    def unfinished_backfill(self, dag: str) -> int | None:
+        """The backfill of a DAG that has not ended; Airflow allows one at a time."""
+        found = self._every("/backfills", "backfills", {"dag_id": dag})
+        return next((int(each["id"]) for each in found if not each["completed_at"]), None)
+
     def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
         """Run a range of past dates by Airflow's backfill; gives its id.
 

@@ -64,7 +64,9 @@ def _train(plan: Plan, say: Callable[[str], None]) -> None:
     with connect(plan.settings) as airflow:
         airflow.ready(dag)
         airflow.unpause(dag)
-        run = airflow.trigger(dag, {"cutoff": str(CUTOFF)})
+        asked = {"cutoff": str(CUTOFF)}
+        # Airflow has gone on with what a demo began that was killed.
+        run = airflow.unfinished(dag, asked) or airflow.trigger(dag, asked)
         ended = airflow.wait(dag, run, say)
         if ended.state != "success":
             raise Refused(
@@ -77,15 +79,22 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
     from jobs.airflow_api import connect
     from jobs.prediction.batches import publications
 
-    live = {found.prediction_date for found in publications(plan.settings, plan.name) if found.live}
-    if live.issuperset(NIGHTS):
+    def live() -> set[dt.date]:
+        found = publications(plan.settings, plan.name)
+        return {each.prediction_date for each in found if each.live}
+
+    if live().issuperset(NIGHTS):
         say("All seven nights were published before.")
         return
     dag = f"{plan.name}__nightly"
     with connect(plan.settings) as airflow:
         airflow.ready(dag)
         airflow.unpause(dag)
-        backfill = airflow.backfill(dag, NIGHTS, again=bool(live))
+        if begun := airflow.unfinished_backfill(dag):
+            airflow.wait_backfill(dag, begun, NIGHTS, say)
+            if live().issuperset(NIGHTS):
+                return
+        backfill = airflow.backfill(dag, NIGHTS, again=bool(live()))
         for run in airflow.wait_backfill(dag, backfill, NIGHTS, say):
             if run.state != "success":
                 raise Refused(
