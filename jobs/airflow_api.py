@@ -102,9 +102,13 @@ class AirflowApi:
         return next((each["dag_run_id"] for each in runs if each["conf"] == dict(params)), None)
 
     def unfinished_backfill(self, dag: str) -> int | None:
-        """The backfill of a DAG that has not ended; Airflow allows one at a time."""
+        """The backfill of a DAG that is under way; Airflow allows one at a time.
+
+        One that somebody has paused would never end.
+        """
         found = self._every("/backfills", "backfills", {"dag_id": dag})
-        return next((int(each["id"]) for each in found if not each["completed_at"]), None)
+        under_way = (each for each in found if not each["completed_at"] and not each["is_paused"])
+        return next((int(each["id"]) for each in under_way), None)
 
     def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
         """Run a range of past dates by Airflow's backfill; gives its id.

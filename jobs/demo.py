@@ -91,6 +91,7 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
         airflow.ready(dag)
         airflow.unpause(dag)
         if begun := airflow.unfinished_backfill(dag):
+            say(f"Airflow is still busy with backfill {begun}, which began before: waiting for it.")
             airflow.wait_backfill(dag, begun, NIGHTS, say)
             if live().issuperset(NIGHTS):
                 return

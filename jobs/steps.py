@@ -220,7 +220,7 @@ def train(context: Context) -> StepResult:
     """Fit every candidate on what was known at the cutoff, and keep them in one MLflow run."""
     from jobs.learning.train import train as fit
 
-    return fit(context)
+    return fit(context, _turn(context, "train", beside=f"train {context.dates}"))
 
 
 def evaluate(context: Context) -> StepResult:

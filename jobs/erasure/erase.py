@@ -260,6 +260,7 @@ class _Erasure:
     def _table(self, table: Table, belongs: Expression, keys: pa.Table | None = None) -> None:
         """Take out the rows that belong to the entity, and those with one of some keys."""
         if not table.exists():
+            self._note(table.name, 0)
             return
         spark = self.context.engine.session()
         rows, mine = table.read(spark), f.coalesce(belongs, f.lit(False))

@@ -33,7 +33,10 @@ class Made:
         return f"{self.table.path}/_made_of.json"
 
     def inputs(self) -> dict[str, Inputs]:
-        """The inputs of each part, JSON values all of them; none if the table was never written."""
+        """The inputs of each part, JSON values all of them.
+
+        A part of which no rows were ever committed is there too, such as a clean day's quarantine.
+        """
         return {part: each["inputs"] for part, each in self._parts().items()}
 
     def stale(self, inputs: Mapping[str, Inputs]) -> dict[str, Inputs]:
@@ -64,6 +67,6 @@ class Made:
         files.write_json(self._path, {"parts": kept})
 
     def _parts(self) -> dict[str, dict[str, Any]]:
-        found = files.read_json(self._path) if self.table.exists() else None
+        found = files.read_json(self._path)
         parts: dict[str, dict[str, Any]] = found["parts"] if found else {}
         return parts

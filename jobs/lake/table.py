@@ -50,7 +50,7 @@ class Table:
         return self.version() is not None
 
     def is_bare(self, parts: Iterable[str]) -> bool:
-        """Whether none of some parts ever had a row: a date's files are in a folder of its own.
+        """Whether none of some parts has a file: those of a date are in a folder of its own.
 
         Args:
             parts: dates in ISO form; a table that is not laid out by dates is one part.

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 
-# Below `_staging`, which an erasure clears away.
 ASIDE = "_staging/training"
 A_WEEK = 7 * 24 * 3_600_000_000  # microseconds
 
@@ -91,13 +90,13 @@ def labelled(
 def set_aside(frame: DataFrame, tables: Tables) -> Iterator[str]:
     """The folder of a copy of some rows as Parquet, for as long as they are needed.
 
-    Gold is read by an engine that may be warm, and learned from in a session that never is: there,
-    reading Delta for the first time costs far more than reading these files. What a kill leaves
-    goes with `forget_set_aside`.
+    Gold is read by a warm engine, and learned from in a session that never is: there, reading Delta
+    for the first time costs far more than reading these files. Nobody may erase beside the copying,
+    and an erasure clears away what was copied. What a kill leaves goes with `forget_set_aside`.
     """
     folder = f"{tables.root}/{ASIDE}/{now()}-{uuid.uuid4().hex}"
-    frame.write.parquet(folder)
     try:
+        frame.write.parquet(folder)
         yield folder
     finally:
         files.remove_folder(folder)

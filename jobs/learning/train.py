@@ -9,6 +9,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,36 +42,42 @@ if TYPE_CHECKING:
 EVIDENCE = "evaluation.json"
 
 
-def train(ctx: Context) -> StepResult:
+def train(ctx: Context, reading: AbstractContextManager[None] | None = None) -> StepResult:
     """Fit all candidates on what was known at the cutoff, and keep them in a new MLflow run.
 
     Options: `trials` (of tuning; default: the use case's), `holdout_until` (a date: hold out the
     days from the cutoff to it instead of the days before the cutoff).
+
+    Args:
+        reading: held while gold is read, so that nobody erases beside it.
 
     Raises:
         Refused: no rows, one class only, or a feature that gives the label away.
         Unavailable: a Spark worker or MLflow was lost.
     """
     split = _split(ctx)
-    read = versions(ctx.tables)
     dates, known_at = Dates(split.train.first, split.validation.last), ctx.plan.cutoff(ctx.date)
-    with ThreadPoolExecutor(1) as beside:
-        # It imports for seconds, while this waits for Spark and then for a JVM.
+    with ThreadPoolExecutor(1) as beside, ExitStack() as kept:
+        # It imports for seconds, while Spark reads.
         connecting = beside.submit(registry.connect, ctx.plan.settings)
-        found = labelled(ctx.tables, ctx.engine.session(), dates, known_at, read)
-        with set_aside(found, ctx.tables) as folder, registry.reachable(ctx.plan.settings):
-            frame = ctx.engine.classic().read.parquet(folder).persist()
-            client = connecting.result()
-            try:
-                run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
-                trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
-                rows = sum(trained.rows.values())
-                learned = Learned.of(frame, rows, read, dates, known_at)
-                log_learned(client, run_id, learned)
-                _log(client, run_id, trained)
-                client.set_terminated(run_id, "FINISHED")
-            finally:
-                frame.unpersist()
+        folder = None
+        with reading or nullcontext():
+            read = versions(ctx.tables)
+            frame = labelled(ctx.tables, ctx.engine.session(), dates, known_at, read)
+            if ctx.engine.over_connect:
+                folder = kept.enter_context(set_aside(frame, ctx.tables))
+        client = connecting.result()
+        if folder is not None:
+            frame = ctx.engine.classic().read.parquet(folder)
+        kept.callback(frame.persist().unpersist)
+        with registry.reachable(ctx.plan.settings):
+            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
+            trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
+            rows = sum(trained.rows.values())
+            learned = Learned.of(frame, rows, read, dates, known_at)
+            log_learned(client, run_id, learned)
+            _log(client, run_id, trained)
+            client.set_terminated(run_id, "FINISHED")
     best = max(trained.validation, key=lambda kind: trained.validation[kind]["roc_auc"])
     return StepResult(
         step="train",

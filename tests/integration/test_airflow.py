@@ -53,13 +53,17 @@ def test_the_demo_trained_and_ran_seven_nights(airflow: AirflowApi) -> None:
         if run.run_id.startswith("backfill") and run.state == "success" and run.date
     )
     assert nights == [f"2013-10-0{day}" for day in range(1, 8)]
+    assert airflow.unfinished_backfill(NIGHTLY) is None
 
 
 def test_a_night_again_by_its_form_changes_nothing(airflow: AirflowApi) -> None:
     run_id = airflow.trigger(NIGHTLY, {"date": "2013-10-07"})
 
+    assert airflow.unfinished(NIGHTLY, {"date": "2013-10-07"}) == run_id
+    assert airflow.unfinished(NIGHTLY, {"date": "2013-10-06"}) is None
     run = airflow.wait(NIGHTLY, run_id, print)
 
+    assert airflow.unfinished(NIGHTLY, {"date": "2013-10-07"}) is None
     assert airflow.failures(NIGHTLY, run_id) == []
     assert run.state == "success"
     tasks = {task.name: task for task in airflow.tasks(NIGHTLY, run_id)}

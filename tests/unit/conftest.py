@@ -11,9 +11,19 @@ import pytest
 from jobs import engine
 from jobs.settings import PROJECT, Settings
 
-# Tables of a few rows: time goes into planning and compiling, and none of it pays for itself.
-QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
-SMALL = {"spark.sql.shuffle.partitions": "1", "spark.sql.codegen.wholeStage": "false"}
+# Tables of a few rows: time goes into planning and compiling, and none of it pays for itself. With
+# one compiler Java keeps 48 MB of compiled code, and would throw out what the next query needs.
+QUICK = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:ReservedCodeCacheSize=256m",
+    "-XX:+UseSerialGC",
+    "-Xshare:auto",
+)
+SMALL = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 
 
 def jars_folder() -> Path:

@@ -85,6 +85,27 @@ def test_what_was_staged_before_a_newer_commit_does_not_overwrite_it(
     assert staged(spark, tables, BOTH, "again") == Conforming("visits")
 
 
+def test_a_clean_newer_day_keeps_an_older_quarantine_out(
+    spark: SparkSession, tables: Tables
+) -> None:
+    """Nothing was written for the clean day, and yet it is known that it came later."""
+    arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "-1")])
+    arrive(spark, tables, SECOND, [("ann", "2")])
+    written = tables.plan.usecase.model_dump(mode="json", by_alias=True)
+    written["sources"]["visits"]["columns"]["spent"] = {"type": "number", "min": -9.0}
+    mended = Tables(
+        type(tables.plan)(type(tables.plan.usecase).model_validate(written), tables.plan.settings)
+    )
+    assert staged(spark, tables, BOTH, "of the range").quarantined == 1
+    staged(spark, mended, Dates.one(FIRST), "of the night")
+    commit(spark, mended, "of the night")
+    staged(spark, mended, Dates.one(SECOND), "of the next")
+    commit(spark, mended, "of the next")
+    commit(spark, tables, "of the range")
+    assert spent(spark, tables) == [("ann", 1.0), ("ann", 2.0), ("bob", -1.0)]
+    assert tables.quarantine("visits").read(spark).count() == 0
+
+
 def test_a_day_over_its_budget_is_held_back_and_the_others_go_on(
     spark: SparkSession, tables: Tables
 ) -> None:

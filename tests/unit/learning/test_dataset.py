@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused
+from jobs.lake.moments import now
 from jobs.lake.tables import Tables
-from jobs.learning.dataset import content_hash, labelled, versions
+from jobs.learning.dataset import (
+    A_WEEK,
+    ASIDE,
+    content_hash,
+    forget_set_aside,
+    labelled,
+    set_aside,
+    versions,
+)
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
 from tests.unit.learning import parcels
@@ -68,6 +78,20 @@ def test_hash_is_of_the_rows_and_not_of_their_order(tables, spark):
 
 def test_an_older_version_can_be_read_again(tables, spark):
     assert versions(tables).labels == 1
+
+
+def test_what_is_set_aside_goes_with_its_training_and_what_a_kill_left_after_a_week(tables, spark):
+    frame, root = tables.features().read(spark), Path(tables.root) / ASIDE
+    with pytest.raises(RuntimeError, match="failed"), set_aside(frame, tables) as folder:
+        assert content_hash(spark.read.parquet(folder)) == content_hash(frame)
+        raise RuntimeError("failed")
+    assert not any(root.iterdir())
+    left = {days: root / f"{now() - days * A_WEEK // 7}-killed" for days in (6, 8)}
+    for each in left.values():
+        each.mkdir()
+    forget_set_aside(tables)
+    assert left[6].exists()
+    assert not left[8].exists()
 
 
 def test_without_labels_there_is_nothing_to_learn(tmp_path):
