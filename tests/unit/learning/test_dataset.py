@@ -82,9 +82,11 @@ def test_an_older_version_can_be_read_again(tables, spark):
 
 def test_what_is_set_aside_goes_with_its_training_and_what_a_kill_left_after_a_week(tables, spark):
     frame, root = tables.features().read(spark), Path(tables.root) / ASIDE
-    with pytest.raises(RuntimeError, match="failed"), set_aside(frame, tables) as folder:
+    with set_aside(frame, tables) as folder:
         assert content_hash(spark.read.parquet(folder)) == content_hash(frame)
-        raise RuntimeError("failed")
+    broken = frame.withColumn("hour", F.expr("raise_error('no disk')"))
+    with pytest.raises(Exception, match="no disk"), set_aside(broken, tables):
+        pass
     assert not any(root.iterdir())
     left = {days: root / f"{now() - days * A_WEEK // 7}-killed" for days in (6, 8)}
     for each in left.values():
