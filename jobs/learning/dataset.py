@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import Refused
 from jobs.lake import files
+from jobs.lake.maintain import MICROSECONDS_AN_HOUR
 from jobs.lake.moments import now
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
@@ -22,9 +23,8 @@ from jobs.plan import Dates, Split
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-
 ASIDE = "_staging/training"
-A_WEEK = 7 * 24 * 3_600_000_000  # microseconds
+A_WEEK = 7 * 24 * MICROSECONDS_AN_HOUR
 
 
 @dataclass(frozen=True)

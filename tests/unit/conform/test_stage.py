@@ -12,7 +12,8 @@ from jobs.lake.made import UNSOUND, Made
 from jobs.lake.moments import micros
 from jobs.lake.refused import Refusals
 from jobs.lake.tables import Tables
-from jobs.plan import Dates
+from jobs.plan import Dates, Plan
+from jobs.usecase import UseCase
 
 FIRST, SECOND = dt.date(2024, 1, 2), dt.date(2024, 1, 3)
 BOTH = Dates(FIRST, SECOND)
@@ -49,6 +50,13 @@ def commit(spark: SparkSession, tables: Tables, batch: str) -> None:
 def spent(spark: SparkSession, tables: Tables) -> list[tuple[str, float]]:
     rows = tables.silver("visits").read(spark).where("_superseded_at is null").collect()
     return sorted((row["who"], row["spent"]) for row in rows)
+
+
+def with_rule(tables: Tables, **ends: float) -> Tables:
+    """The same tables, with other ends for what somebody spent."""
+    written = tables.plan.usecase.model_dump(mode="json", by_alias=True)
+    written["sources"]["visits"]["columns"]["spent"] = {"type": "number", **ends}
+    return Tables(Plan(UseCase.model_validate(written), tables.plan.settings))
 
 
 def test_only_the_date_whose_bronze_changed_is_staged_again(
@@ -91,11 +99,7 @@ def test_a_clean_newer_day_keeps_an_older_quarantine_out(
     """Nothing was written for the clean day, and yet it is known that it came later."""
     arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "-1")])
     arrive(spark, tables, SECOND, [("ann", "2")])
-    written = tables.plan.usecase.model_dump(mode="json", by_alias=True)
-    written["sources"]["visits"]["columns"]["spent"] = {"type": "number", "min": -9.0}
-    mended = Tables(
-        type(tables.plan)(type(tables.plan.usecase).model_validate(written), tables.plan.settings)
-    )
+    mended = with_rule(tables, min=-9.0)
     assert staged(spark, tables, BOTH, "of the range").quarantined == 1
     staged(spark, mended, Dates.one(FIRST), "of the night")
     commit(spark, mended, "of the night")
@@ -150,10 +154,7 @@ def test_a_changed_rule_is_applied_again_and_so_is_its_return(
     spark: SparkSession, tables: Tables
 ) -> None:
     arrive(spark, tables, FIRST, [("ann", "1"), ("bob", "3")])
-    written = tables.plan.usecase.model_dump(mode="json", by_alias=True)
-    written["sources"]["visits"]["columns"]["spent"] = {"type": "number", "max": 2.0}
-    usecase = type(tables.plan.usecase).model_validate(written)
-    changed = Tables(type(tables.plan)(usecase, tables.plan.settings))
+    changed = with_rule(tables, max=2.0)
     quarantine = tables.quarantine("visits")
     for batch, using, rows in (("one", tables, 2), ("two", changed, 1), ("three", tables, 2)):
         assert staged(spark, using, BOTH, batch).rows == rows

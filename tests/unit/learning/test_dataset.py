@@ -76,7 +76,7 @@ def test_hash_is_of_the_rows_and_not_of_their_order(tables, spark):
     assert content_hash(frame) != content_hash(frame.unionByName(frame.limit(2)))
 
 
-def test_an_older_version_can_be_read_again(tables, spark):
+def test_the_newest_version_is_the_last_commit_of_the_log(tables):
     assert versions(tables).labels == 1
 
 
