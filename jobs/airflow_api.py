@@ -21,6 +21,8 @@ Say = Callable[[str], None]
 FINISHED = ("success", "failed")
 # A fresh Airflow reads its DAG files within a minute.
 PARSED_WITHIN_SECONDS = 60.0
+# Airflow looks every 30 s for backfills that have nothing left to run.
+CLOSED_WITHIN_SECONDS = 60.0
 POLL_SECONDS = 1.0
 # Dates of a backfill that are under way at a time.
 AT_ONCE = 2
@@ -110,13 +112,24 @@ class AirflowApi:
         under_way = (each for each in found if not each["completed_at"] and not each["is_paused"])
         return next((int(each["id"]) for each in under_way), None)
 
+    def closed(self, dag: str, within: float = CLOSED_WITHIN_SECONDS) -> bool:
+        """Wait until no backfill of a DAG is under way; False if one still is after `within`."""
+        give_up = time.monotonic() + within
+        while self.unfinished_backfill(dag):
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
     def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
         """Run a range of past dates by Airflow's backfill; gives its id.
 
         Two dates are under way at a time: while one waits for Airflow to start its next task, the
         other computes (seen: 22 instead of 30 s a night). They take turns on the lake by its lock.
         Dates whose newest run succeeded, or is under way, are left out; `again` takes them too.
+        An earlier backfill whose runs have ended is waited for until Airflow has closed it.
         """
+        self.closed(dag)
         # Airflow takes the clock time of both ends as local, and both as inclusive moments.
         body = {
             "dag_id": dag,
@@ -159,7 +172,11 @@ class AirflowApi:
             time.sleep(POLL_SECONDS)
 
     def wait_backfill(self, dag: str, backfill: int, dates: Dates, say: Say) -> list[Run]:
-        """Wait for a backfill to end, say each date as it ends, and give its runs by date."""
+        """Wait for a backfill's runs to end, say each as it ends, and give them by date.
+
+        Airflow made all of them when it took the backfill. It closes the backfill itself up to half
+        a minute after the last one, which is not waited for.
+        """
         said: set[str] = set()
         while True:
             found = self._get(f"/backfills/{backfill}")
@@ -168,7 +185,7 @@ class AirflowApi:
                 if run.state in FINISHED and run.run_id not in said:
                     said.add(run.run_id)
                     say(f"{run.date}: {run.state}, {run.seconds or 0:.0f} s")
-            if found["completed_at"] and all(run.state in FINISHED for run in runs):
+            if (runs or found["completed_at"]) and all(run.state in FINISHED for run in runs):
                 return runs
             time.sleep(POLL_SECONDS)
 

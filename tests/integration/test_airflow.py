@@ -53,7 +53,7 @@ def test_the_demo_trained_and_ran_seven_nights(airflow: AirflowApi) -> None:
         if run.run_id.startswith("backfill") and run.state == "success" and run.date
     )
     assert nights == [f"2013-10-0{day}" for day in range(1, 8)]
-    assert airflow.unfinished_backfill(NIGHTLY) is None
+    assert airflow.closed(NIGHTLY)
 
 
 def test_a_night_again_by_its_form_changes_nothing(airflow: AirflowApi) -> None:
