@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -129,36 +128,26 @@ class Engine:
     settings: Settings
     _started: list[SparkSession] = field(default_factory=list)
 
-    @property
-    def over_connect(self) -> bool:
-        return self.settings.spark.startswith("connect://")
-
     def session(self) -> SparkSession:
-        """The session a nightly step uses, on the engine that `DAYBREAK_SPARK` names."""
-        if self.over_connect:
+        """A session on the engine that `DAYBREAK_SPARK` names."""
+        if self.settings.spark.startswith("connect://"):
             return self._connect()
-        return self.classic()
+        return self._classic()
 
-    def classic(self) -> SparkSession:
-        """A session with a driver in this process, which `xgboost.spark` needs.
-
-        Over Connect there is no such thing, so a local one on all cores is started beside it.
-        """
+    def _classic(self) -> SparkSession:
+        """A session with a driver in this process."""
         from pyspark.sql import SparkSession
 
         os.environ.pop(CONNECT_MODE, None)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        master = "local[*]" if self.over_connect else self.settings.spark
         conf = static_conf(self.settings)
-        if master.startswith("local"):
+        if self.settings.spark.startswith("local"):
             conf |= local_conf(self.settings)
         else:
             # Executors on other machines must be able to reach the driver.
             for bound in ("spark.driver.bindAddress", "spark.driver.host"):
                 conf.pop(bound)
-        if found := re.fullmatch(r"local\[(\d+|\*)\]", master):
-            master, conf["spark.task.cpus"] = _threads(found[1], self.settings.spark_workers)
-        builder = SparkSession.builder.appName("daybreak").master(master)
+        builder = SparkSession.builder.appName("daybreak").master(self.settings.spark)
         for name, value in conf.items():
             builder = builder.config(name, value)
         session = builder.getOrCreate()
@@ -203,17 +192,6 @@ class Engine:
         """Stop the classic sessions this engine started; a Connect server stays up."""
         while self._started:
             self._started.pop().stop()
-
-
-def _threads(cores: str, workers: int) -> tuple[str, str]:
-    """The local master and `spark.task.cpus` with which XGBoost's workers share all cores.
-
-    `xgboost.spark` gives each worker `spark.task.cpus` threads. Spark is told of more cores than
-    there are, so that the tasks of everything else still number as many as the cores.
-    """
-    there = (os.cpu_count() or 1) if cores == "*" else int(cores)
-    threads = max(1, there // workers)
-    return f"local[{there * threads}]", str(threads)
 
 
 def _bounded_retries() -> RetryPolicy:

@@ -19,22 +19,21 @@ if TYPE_CHECKING:
 
 @contextmanager
 def within(seconds: float, spark: SparkSession, what: str) -> Iterator[None]:
-    """Cancel the Spark jobs started inside after `seconds`; needs a classic session.
+    """Cancel the Spark jobs started inside after `seconds`.
 
     Raises:
         Unavailable: a job failed or took too long; the cause is chained.
     """
-    context = spark.sparkContext
-    group = uuid.uuid4().hex
+    tag = f"bounded-{uuid.uuid4().hex}"
     late = threading.Event()
 
     def cancel() -> None:
         late.set()
-        context.cancelJobGroup(group)
+        spark.interruptTag(tag)
 
     timer = threading.Timer(seconds, cancel)
     timer.daemon = True
-    context.setJobGroup(group, what, interruptOnCancel=True)
+    spark.addTag(tag)
     timer.start()
     try:
         yield
@@ -46,7 +45,7 @@ def within(seconds: float, spark: SparkSession, what: str) -> Iterator[None]:
         ) from error
     finally:
         timer.cancel()
-        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+        spark.removeTag(tag)
 
 
 def _first_line(error: Exception) -> str:

@@ -90,9 +90,10 @@ def labelled(
 def set_aside(frame: DataFrame, tables: Tables) -> Iterator[str]:
     """The folder of a copy of some rows as Parquet, for as long as they are needed.
 
-    Gold is read by a warm engine, and learned from in a session that never is: there, reading Delta
-    for the first time costs far more than reading these files. Nobody may erase beside the copying,
-    and an erasure clears away what was copied. What a kill leaves goes with `forget_set_aside`.
+    A training reads its rows a dozen times, and the join behind them should be done once; kept in
+    the memory of an engine that never ends, they would stay there when the training is killed.
+    Nobody may erase beside the copying, and an erasure clears away what was copied. What a kill
+    leaves goes with `forget_set_aside`.
     """
     folder = f"{tables.root}/{ASIDE}/{now()}-{uuid.uuid4().hex}"
     try:

@@ -105,13 +105,10 @@ def _trees(
 ) -> tuple[Fit, Mapping[str, Any]]:
     model = plan.usecase.model
     workers = max(1, min(plan.settings.spark_workers, rows // boosted.ROWS_PER_WORKER))
-    data = boosted.encoded(parts, encoding, plan.usecase.entity.key, workers)
-    try:
-        if trials:
-            return tuned(data, model, trials, record)
-        return boosted.fit(data, model, model.parameters), model.parameters
-    finally:
-        data.frame.unpersist()
+    data = boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
+    if trials:
+        return tuned(data, model, trials, record)
+    return boosted.fit(data, model, model.parameters), model.parameters
 
 
 def _finished(

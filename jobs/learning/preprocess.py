@@ -162,12 +162,6 @@ def require(wanted: tuple[str, ...], found: list[str]) -> None:
         )
 
 
-def vectors(matrix: NDArray[Any]) -> pa.ListArray:
-    """A matrix as a column of lists, one a row."""
-    ends = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
-    return pa.ListArray.from_arrays(ends, matrix.ravel())
-
-
 def _numbers(column: pa.Array) -> NDArray[np.float32]:
     values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):

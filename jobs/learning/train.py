@@ -60,16 +60,12 @@ def train(ctx: Context, reading: AbstractContextManager[None] | None = None) -> 
     with ThreadPoolExecutor(1) as beside, ExitStack() as kept:
         # It imports for seconds, while Spark reads.
         connecting = beside.submit(registry.connect, ctx.plan.settings)
-        folder = None
+        spark = ctx.engine.session()
         with reading or nullcontext():
             read = versions(ctx.tables)
-            frame = labelled(ctx.tables, ctx.engine.session(), dates, known_at, read)
-            if ctx.engine.over_connect:
-                folder = kept.enter_context(set_aside(frame, ctx.tables))
+            found = labelled(ctx.tables, spark, dates, known_at, read)
+            frame = spark.read.parquet(kept.enter_context(set_aside(found, ctx.tables)))
         client = connecting.result()
-        if folder is not None:
-            frame = ctx.engine.classic().read.parquet(folder)
-        kept.callback(frame.persist().unpersist)
         with registry.reachable(ctx.plan.settings):
             run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
             trained = _fitted(ctx, client, run_id, Parts.of(frame, split))

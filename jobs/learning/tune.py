@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jobs.learning.candidates.boosted import Encoded, Fit, fit
+from jobs.learning.candidates.boosted import Fit, Shares, fit
 from jobs.learning.metrics import METRICS
 from jobs.usecase import Model
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def tuned(
-    data: Encoded,
+    data: Shares,
     spec: Model,
     trials: int,
     record: Callable[[int, Mapping[str, Any], Fit], None],

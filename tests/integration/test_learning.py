@@ -1,4 +1,4 @@
-"""Learning against a real MLflow server and a real `xgboost.spark`."""
+"""Learning against a real MLflow server and a real XGBoost on Spark."""
 
 from __future__ import annotations
 
@@ -249,19 +249,17 @@ def test_a_dead_server_is_known_within_seconds(settings):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_fails_the_fit_in_bounded_time(engine, workers):
-    spark = engine.classic()
+    spark = engine.session()
     plan = parcels.plan(engine.settings)
     parts = Parts.of(parcels.frame(spark, parcels.rows(45, 200)), plan.split(CUTOFF))
     encoding = fit_encoding(parts.train, plan.usecase.features)
-    data = boosted.encoded(parts, encoding, plan.usecase.entity.key, workers)
+    data = boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
     assert data.workers == workers
-    data.frame.count()
     endless = plan.usecase.model.model_copy(update={"rounds": 10**6, "early_stopping": 10**6})
     killed: list[float] = []
     threading.Thread(target=_kill_busiest_worker, args=(killed,), daemon=True).start()
     with pytest.raises(Unavailable, match="XGBoost fit"):
         boosted.fit(data, endless, {"max_depth": 3})
-    data.frame.unpersist()
     assert time.monotonic() - killed[0] < 60
 
 

@@ -1,8 +1,16 @@
-"""The XGBoost candidate: gradient-boosted trees, fitted by `xgboost.spark`, kept as UBJSON."""
+"""The XGBoost candidate: gradient-boosted trees, fitted in Spark tasks, kept as UBJSON.
+
+Each of XGBoost's workers is a task of one Spark barrier stage, and they add up their histograms by
+XGBoost's own collective, as `xgboost.spark` does it too. That one needs a driver in this process,
+which a warm engine is not, and takes its rows as vectors by way of pandas (infra/decisions/0014).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,18 +19,29 @@ import numpy as np
 import pyarrow as pa
 import xgboost
 from numpy.typing import NDArray
+from pyspark import BarrierTaskContext
 from pyspark.sql import functions as F
-from xgboost.spark import SparkXGBClassifier
+from pyspark.sql.types import BinaryType, DoubleType, LongType, StructField, StructType
+from xgboost import collective
+from xgboost.tracker import RabitTracker
 
 from jobs.learning.bounded import within
 from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import Encoding, vectors
+from jobs.learning.preprocess import Encoding
 from jobs.usecase import Model
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FILE = "booster.ubj"
+LABEL, VALIDATION = "label", "_validation"
+FOUND = StructType(
+    [
+        StructField("content", BinaryType()),
+        StructField("best", DoubleType()),
+        StructField("rounds", LongType()),
+    ]
+)
 EVAL_METRICS = {"roc_auc": "auc", "pr_auc": "aucpr", "log_loss": "logloss"}
 # A fit that takes longer has lost a worker without Spark's noticing.
 FIT_SECONDS = 3600.0
@@ -76,60 +95,145 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Train and validation rows as vectors `x`, one partition for each XGBoost worker."""
+class Shares:
+    """Train and validation rows, one partition for each XGBoost worker."""
 
     frame: DataFrame
     encoding: Encoding
     workers: int
 
 
-def encoded(parts: Parts, encoding: Encoding, key: tuple[str, ...], workers: int) -> Encoded:
-    """Encode both parts once, kept for as many fits as follow; sorted, so that fits repeat."""
-    needed = [*encoding.inputs, "label", "_validation"]
-    flagged = parts.train.withColumn("_validation", F.lit(False)).unionByName(
-        parts.validation.withColumn("_validation", F.lit(True))
+def shares(parts: Parts, encoding: Encoding, key: tuple[str, ...], workers: int) -> Shares:
+    """Both parts dealt to the workers by key, and sorted, so that fits repeat."""
+    needed = [*encoding.inputs, LABEL, VALIDATION]
+    flagged = parts.train.withColumn(VALIDATION, F.lit(False)).unionByName(
+        parts.validation.withColumn(VALIDATION, F.lit(True))
     )
-
-    def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            columns = [vectors(encoding.matrix(batch)), *map(batch.column, needed[-2:])]
-            yield pa.RecordBatch.from_arrays(columns, ["x", *needed[-2:]])
-
-    schema = "x array<float>, label double, _validation boolean"
     ordered = flagged.repartition(workers, *key).sortWithinPartitions(*key)
-    frame = ordered.select(*needed).mapInArrow(encode, schema).persist()
-    return Encoded(frame, encoding, workers)
+    return Shares(ordered.select(*needed), encoding, workers)
 
 
-def fit(data: Encoded, spec: Model, parameters: Mapping[str, Any]) -> Fit:
+def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
     """Fit trees until validation stops gaining, and keep those up to the best round.
 
     Raises:
         Unavailable: an XGBoost worker died or did not come to an end in time.
     """
-    learner = SparkXGBClassifier(
-        # A list of columns would be read faster, but fails on any Arrow batch that holds no
-        # validation row (xgboost 3.2, spark/data.py, append_m).
-        features_col="x",
-        label_col="label",
-        validation_indicator_col="_validation",
-        num_workers=data.workers,
-        device="cpu",
-        tree_method="hist",
-        n_estimators=spec.rounds,
-        early_stopping_rounds=spec.early_stopping,
-        eval_metric=EVAL_METRICS[spec.metric],
-        random_state=spec.seed,
-        verbose=False,
-        **parameters,
+    spark = data.frame.sparkSession
+    learner = Learner(
+        encoding=data.encoding,
+        workers=data.workers,
+        local=str(spark.conf.get("spark.master")).startswith("local"),
+        settings={
+            "objective": "binary:logistic",
+            "tree_method": "hist",
+            "device": "cpu",
+            "eval_metric": EVAL_METRICS[spec.metric],
+            "seed": spec.seed,
+            **parameters,
+        },
+        rounds=spec.rounds,
+        early_stopping=spec.early_stopping,
     )
-    with within(FIT_SECONDS, data.frame.sparkSession, "The XGBoost fit"):
-        booster = learner.fit(data.frame).get_booster()
-    best = int(booster.best_iteration)
-    kept = booster[: best + 1]
-    candidate = Boosted(data.encoding, bytes(kept.save_raw("ubj")))
-    return Fit(candidate, float(booster.best_score), best + 1)
+    with within(FIT_SECONDS, spark, "The XGBoost fit"):
+        (found,) = data.frame.mapInArrow(learner, FOUND, barrier=True).collect()
+    candidate = Boosted(data.encoding, bytes(found["content"]))
+    return Fit(candidate, found["best"], found["rounds"])
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What each XGBoost worker does with its share of the rows; the first one tells the result.
+
+    Attributes:
+        local: all workers are on one machine, and share its cores.
+        rounds: trees at most.
+        early_stopping: rounds without a gain on validation after which to stop.
+    """
+
+    encoding: Encoding
+    workers: int
+    local: bool
+    settings: Mapping[str, Any]
+    rounds: int
+    early_stopping: int
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        task = BarrierTaskContext.get()
+        train, validation = Rows(), Rows()
+        for batch in batches:
+            matrix, labels = self.encoding.matrix(batch), batch.column(LABEL).to_numpy()
+            held_out = batch.column(VALIDATION).to_numpy(zero_copy_only=False)
+            train.add(matrix[~held_out], labels[~held_out])
+            validation.add(matrix[held_out], labels[held_out])
+        threads = (os.cpu_count() or 1) // self.workers if self.local else task.cpus()
+        settings = {**self.settings, "nthread": max(1, threads)}
+        bins = {"max_bin": settings["max_bin"]} if "max_bin" in settings else {}
+        with _together(task, self.workers):
+            learned = xgboost.QuantileDMatrix(train, nthread=settings["nthread"], **bins)
+            judged = xgboost.QuantileDMatrix(
+                validation, ref=learned, nthread=settings["nthread"], **bins
+            )
+            booster = xgboost.train(
+                settings,
+                learned,
+                self.rounds,
+                evals=[(judged, "validation")],
+                early_stopping_rounds=self.early_stopping,
+                verbose_eval=False,
+            )
+        if task.partitionId() == 0:
+            best = booster.best_iteration
+            content = bytes(booster[: best + 1].save_raw("ubj"))
+            found = [[content], [float(booster.best_score)], [best + 1]]
+            yield pa.RecordBatch.from_arrays(list(map(pa.array, found)), FOUND.fieldNames())
+
+
+class Rows(xgboost.DataIter):
+    """Encoded rows, given to XGBoost batch by batch, so that they are in memory once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._batches: list[tuple[NDArray[np.float32], NDArray[np.float64]]] = []
+        self._next = 0
+
+    def add(self, matrix: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
+        """Keep a batch, unless it is empty."""
+        if len(labels):
+            self._batches.append((matrix, labels))
+
+    def next(self, input_data: Callable[..., object]) -> bool:
+        """Give the next batch, and whether there was one."""
+        if self._next == len(self._batches):
+            return False
+        matrix, labels = self._batches[self._next]
+        input_data(data=matrix, label=labels)
+        self._next += 1
+        return True
+
+    def reset(self) -> None:
+        """Begin again with the first batch."""
+        self._next = 0
+
+
+@contextmanager
+def _together(task: BarrierTaskContext, workers: int) -> Iterator[None]:
+    """XGBoost's collective between the tasks of a stage; the first one's machine has the tracker.
+
+    The ranks are those of the tasks, so that sums are added up in the same order in every fit.
+    """
+    if workers == 1:
+        yield
+        return
+    asked: dict[str, Any] = {}
+    if task.partitionId() == 0:
+        host = task.getTaskInfos()[0].address.rsplit(":", 1)[0]
+        tracker = RabitTracker(n_workers=workers, host_ip=host, sortby="task")
+        tracker.start()
+        asked = tracker.worker_args()
+    told = json.loads(task.allGather(json.dumps(asked))[0])
+    with collective.CommunicatorContext(**told, dmlc_task_id=str(task.partitionId())):
+        yield
 
 
 @lru_cache(maxsize=8)
