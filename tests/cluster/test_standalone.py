@@ -41,11 +41,7 @@ def alive_workers(page: str) -> int:
 
 
 def a_jvm_of_its_own() -> None:
-    """End the JVM of earlier tests, whose settings a new application in it would inherit.
-
-    With `spark.task.cpus` of a local engine no task fits into an executor of one core, and Spark
-    waits for ever.
-    """
+    """End the JVM of earlier tests, whose settings a new application in it would inherit."""
     if gateway := SparkContext._gateway:
         gateway.shutdown()
         gateway.proc.stdin.close()

@@ -198,8 +198,8 @@ class Rows(xgboost.DataIter):
         self._next = 0
 
     def add(self, matrix: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
-        """Keep a batch, unless it is empty."""
-        if len(labels):
+        """Keep a batch; XGBoost needs at least one, which may be empty."""
+        if len(labels) or not self._batches:
             self._batches.append((matrix, labels))
 
     def next(self, input_data: Callable[..., object]) -> bool:

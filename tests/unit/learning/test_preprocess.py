@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.errors import Refused
-from jobs.learning.preprocess import Encoding, Scaling, fit_encoding, fit_scaling, vectors
+from jobs.learning.preprocess import Encoding, Scaling, fit_encoding, fit_scaling
 from jobs.usecase import Features
 from tests.unit.learning import parcels
 
@@ -47,7 +47,8 @@ def test_the_same_in_spark_and_out(spark):
 
     def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            columns = [batch.column("parcel"), vectors(encoding.matrix(batch))]
+            rows = pa.array(list(encoding.matrix(batch)), pa.list_(pa.float32()))
+            columns = [batch.column("parcel"), rows]
             yield pa.RecordBatch.from_arrays(columns, ["parcel", "x"])
 
     there = parcels.frame(spark, data).mapInArrow(encode, "parcel long, x array<float>")
