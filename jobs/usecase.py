@@ -295,6 +295,28 @@ class Tune(Spec):
     trials: int = Field(default=0, ge=0)
 
 
+# Parameters of XGBoost that say how trees grow. A name it does not know it would only ignore.
+GROWING = (
+    "base_score",
+    "colsample_bylevel",
+    "colsample_bynode",
+    "colsample_bytree",
+    "gamma",
+    "grow_policy",
+    "learning_rate",
+    "max_bin",
+    "max_delta_step",
+    "max_depth",
+    "max_leaves",
+    "min_child_weight",
+    "num_parallel_tree",
+    "reg_alpha",
+    "reg_lambda",
+    "scale_pos_weight",
+    "subsample",
+)
+
+
 class Model(Spec):
     """The candidates and how XGBoost is fitted."""
 
@@ -302,7 +324,11 @@ class Model(Spec):
     rule: Rate
     rounds: int = Field(default=1000, ge=1, description="Most boosting rounds.")
     early_stopping: int = Field(default=50, ge=1, description="Rounds without gain before a stop.")
-    parameters: dict[str, float | int | str] = Field(default_factory=dict)
+    parameters: dict[str, float | int | str] = Field(
+        default_factory=dict,
+        description="How XGBoost grows its trees; its own default where nothing is said.",
+        json_schema_extra={"propertyNames": {"enum": list(GROWING)}},
+    )
     tune: Tune = Tune()
     calibrate: Literal["isotonic", "none"] = "isotonic"
     rebuildable: Days = Field(
@@ -311,6 +337,13 @@ class Model(Spec):
         "champion's always can.",
     )
     seed: int = 20130101
+
+    @field_validator("parameters")
+    @classmethod
+    def _known(cls, parameters: dict[str, float | int | str]) -> dict[str, float | int | str]:
+        if unknown := sorted(set(parameters) - set(GROWING)):
+            raise ValueError(f"{unknown} cannot be set; what can: {', '.join(GROWING)}")
+        return parameters
 
 
 class Slice(Spec):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xgboost
 import yaml
 
 from jobs.errors import Refused
 from jobs.settings import PROJECT
-from jobs.usecase import load, names
+from jobs.usecase import GROWING, load, names
 
 FLIGHTS = PROJECT / "jobs/usecases/flight_delay/usecase.yaml"
 
@@ -38,6 +40,7 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
         (lambda spec: spec["entity"].update(date="day"), "entity.date 'day'"),
         (lambda spec: spec.update(timezone="Mars/Olympus"), "Mars/Olympus"),
         (lambda spec: spec.update(name="other"), "name is 'other'"),
+        (lambda spec: spec["model"]["parameters"].update(max_deep=6), "['max_deep'] cannot be set"),
         (lambda spec: spec["predict"].update(columns=["carrier"]), "['carrier'] are published"),
         (lambda spec: spec["predict"].update(columns=["colour"]), "['colour']"),
         (
@@ -54,6 +57,11 @@ def test_a_wrong_field_is_named(
         load(folder)
     assert said in refused.value.sentence
     assert str(folder / "usecase.yaml") in refused.value.sentence
+
+
+def test_xgboost_knows_every_parameter_that_may_be_set() -> None:
+    known = inspect.signature(xgboost.XGBModel).parameters
+    assert [name for name in GROWING if name not in known] == []
 
 
 def test_what_is_no_yaml_is_said(tmp_path: Path) -> None:
