@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.errors import Refused
+from jobs.errors import Refused, Unavailable
 from jobs.lake import files
 from jobs.lake.maintain import MICROSECONDS_AN_HOUR
 from jobs.lake.moments import now
@@ -94,11 +94,24 @@ def set_aside(frame: DataFrame, tables: Tables) -> Iterator[str]:
     the memory of an engine that never ends, they would stay there when the training is killed.
     Nobody may erase beside the copying, and an erasure clears away what was copied. What a kill
     leaves goes with `forget_set_aside`.
+
+    Raises:
+        Unavailable: an erasure took the copy away while it was needed.
     """
     folder = f"{tables.root}/{ASIDE}/{now()}-{uuid.uuid4().hex}"
+    written = False
     try:
         frame.write.parquet(folder)
+        written = True
         yield folder
+    except Exception as error:
+        if written and not files.exists(folder):
+            raise Unavailable(
+                f"Something was erased from {tables.plan.name} while a training was reading its "
+                "copy of the rows, which went too.",
+                "Train again, which learns from what is left.",
+            ) from error
+        raise
     finally:
         files.remove_folder(folder)
 

@@ -81,6 +81,8 @@ def _conf(places: Places, settings: Settings, keys: Keys, port: int) -> dict[str
         "spark.connect.grpc.binding.port": str(port),
         # All steps share one session (see Engine), which must not end between two nights.
         "spark.connect.session.manager.defaultSessionTimeout": "-1",
+        # What a killed step has asked for ends soon, and does not compete with the next attempt.
+        "spark.connect.execute.manager.detachedTimeout": "60s",
         "spark.connect.authenticate.token": secret(settings.spark_token),
         # The driver's own block and RPC ports are on loopback too, where others may be logged in.
         "spark.authenticate": "true",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from pyspark import BarrierTaskContext
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DoubleType, LongType, StructField, StructType
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from xgboost import collective
 from xgboost.tracker import RabitTracker
 
@@ -123,14 +125,14 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
     learner = Learner(
         encoding=data.encoding,
         workers=data.workers,
-        local=str(spark.conf.get("spark.master")).startswith("local"),
+        master=str(spark.conf.get("spark.master")),
         settings={
+            **parameters,
             "objective": "binary:logistic",
             "tree_method": "hist",
             "device": "cpu",
             "eval_metric": EVAL_METRICS[spec.metric],
             "seed": spec.seed,
-            **parameters,
         },
         rounds=spec.rounds,
         early_stopping=spec.early_stopping,
@@ -146,14 +148,14 @@ class Learner:
     """What each XGBoost worker does with its share of the rows; the first one tells the result.
 
     Attributes:
-        local: all workers are on one machine, and share its cores.
+        master: of Spark.
         rounds: trees at most.
         early_stopping: rounds without a gain on validation after which to stop.
     """
 
     encoding: Encoding
     workers: int
-    local: bool
+    master: str
     settings: Mapping[str, Any]
     rounds: int
     early_stopping: int
@@ -166,16 +168,16 @@ class Learner:
             held_out = batch.column(VALIDATION).to_numpy(zero_copy_only=False)
             train.add(matrix[~held_out], labels[~held_out])
             validation.add(matrix[held_out], labels[held_out])
-        threads = (os.cpu_count() or 1) // self.workers if self.local else task.cpus()
-        settings = {**self.settings, "nthread": max(1, threads)}
-        bins = {"max_bin": settings["max_bin"]} if "max_bin" in settings else {}
-        with _together(task, self.workers):
-            learned = xgboost.QuantileDMatrix(train, nthread=settings["nthread"], **bins)
-            judged = xgboost.QuantileDMatrix(
-                validation, ref=learned, nthread=settings["nthread"], **bins
-            )
+        threads = threads_of(self.master, self.workers, task.cpus())
+        how = {"nthread": threads}
+        if "max_bin" in self.settings:
+            how["max_bin"] = int(self.settings["max_bin"])
+        # Spark tells OpenMP of the task's one core, and XGBoost does not go beyond that.
+        with threadpool_limits(threads, user_api="openmp"), _together(task, self.workers):
+            learned = train.matrix(**how)
+            judged = validation.matrix(ref=learned, **how)
             booster = xgboost.train(
-                settings,
+                {**self.settings, "nthread": threads},
                 learned,
                 self.rounds,
                 evals=[(judged, "validation")],
@@ -190,7 +192,7 @@ class Learner:
 
 
 class Rows(xgboost.DataIter):
-    """Encoded rows, given to XGBoost batch by batch, so that they are in memory once."""
+    """Encoded rows, given to XGBoost batch by batch, without another copy of them in one piece."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,6 +203,12 @@ class Rows(xgboost.DataIter):
         """Keep a batch; XGBoost needs at least one, which may be empty."""
         if len(labels) or not self._batches:
             self._batches.append((matrix, labels))
+
+    def matrix(self, **how: Any) -> xgboost.QuantileDMatrix:
+        """The rows as XGBoost works on them; here they are let go."""
+        made = xgboost.QuantileDMatrix(self, **how)
+        self._batches.clear()
+        return made
 
     def next(self, input_data: Callable[..., object]) -> bool:
         """Give the next batch, and whether there was one."""
@@ -216,24 +224,35 @@ class Rows(xgboost.DataIter):
         self._next = 0
 
 
+def threads_of(master: str, workers: int, cores: int) -> int:
+    """Threads of one worker: on a local master they share its cores, else each has its task's."""
+    found = re.match(r"local\[(\d+|\*)", master)
+    if not found:
+        return cores
+    there = len(os.sched_getaffinity(0)) if found[1] == "*" else int(found[1])
+    return max(1, there // workers)
+
+
 @contextmanager
 def _together(task: BarrierTaskContext, workers: int) -> Iterator[None]:
     """XGBoost's collective between the tasks of a stage; the first one's machine has the tracker.
 
-    The ranks are those of the tasks, so that sums are added up in the same order in every fit.
+    Ranks are those of the tasks, so that fits repeat.
     """
     if workers == 1:
         yield
         return
     asked: dict[str, Any] = {}
     if task.partitionId() == 0:
-        host = task.getTaskInfos()[0].address.rsplit(":", 1)[0]
+        host = task.getTaskInfos()[0].address.rsplit(":", 1)[0].strip("[]")
         tracker = RabitTracker(n_workers=workers, host_ip=host, sortby="task")
         tracker.start()
         asked = tracker.worker_args()
     told = json.loads(task.allGather(json.dumps(asked))[0])
     with collective.CommunicatorContext(**told, dmlc_task_id=str(task.partitionId())):
         yield
+    # The tracker ends with this function, and all have to take leave of it before.
+    task.barrier()
 
 
 @lru_cache(maxsize=8)

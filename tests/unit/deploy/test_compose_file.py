@@ -44,7 +44,7 @@ PORTS = {
 WAREHOUSE = {"warehouse_host", "warehouse_port", "warehouse_database"}
 MLFLOW = {"mlflow_url", "mlflow_user", "mlflow_password"}
 AIRFLOW = {"airflow_url", "airflow_user", "airflow_password"}
-PLACES = {"home", "lake", "jars", "landing", "s3_endpoint", "spark", "spark_memory"}
+PLACES = {"home", "lake", "jars", "landing", "s3_endpoint", "spark", "spark_workers"}
 STEPS = PLACES | WAREHOUSE | MLFLOW | AIRFLOW | {"publisher_password", "reader_password"}
 NEEDS = {
     "airflow-scheduler": STEPS,
