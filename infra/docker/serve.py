@@ -129,6 +129,8 @@ def connect_conf(settings: Settings) -> dict[str, str]:
         "spark.driver.bindAddress": EVERY_ADDRESS,
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
         "spark.connect.session.manager.defaultSessionTimeout": "-1",
+        # What a killed step has asked for ends soon, and does not compete with the next attempt.
+        "spark.connect.execute.manager.detachedTimeout": "60s",
         "spark.driver.extraJavaOptions": f"{' '.join(JAVA_OPTIONS)} -XX:+ExitOnOutOfMemoryError",
     }
 
