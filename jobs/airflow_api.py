@@ -75,12 +75,9 @@ class AirflowApi:
         Raises:
             Refused: it does not in `within` seconds; the sentence has Airflow's own reasons.
         """
-        give_up = time.monotonic() + within
-        while not self._knows(dag):
-            if time.monotonic() > give_up:
-                reasons = " ".join(self.import_errors())
-                raise Refused(f"Airflow has no DAG {dag}. {reasons}".rstrip(), STATUS)
-            time.sleep(POLL_SECONDS)
+        if not _until(lambda: self._knows(dag), within):
+            reasons = " ".join(self.import_errors())
+            raise Refused(f"Airflow has no DAG {dag}. {reasons}".rstrip(), STATUS)
 
     def unpause(self, dag: str) -> None:
         """Let a DAG run on its schedule, and let what is queued for it start."""
@@ -114,12 +111,7 @@ class AirflowApi:
 
     def closed(self, dag: str, within: float = CLOSED_WITHIN_SECONDS) -> bool:
         """Wait until no backfill of a DAG is under way; False if one still is after `within`."""
-        give_up = time.monotonic() + within
-        while self.unfinished_backfill(dag):
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
+        return _until(lambda: self.unfinished_backfill(dag) is None, within)
 
     def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
         """Run a range of past dates by Airflow's backfill; gives its id.
@@ -281,6 +273,16 @@ def connect(settings: Settings) -> Iterator[AirflowApi]:
 
 
 _ERROR = "error: "
+
+
+def _until(done: Callable[[], bool], within: float) -> bool:
+    """Wait for something; False if it has not come about in `within` seconds."""
+    give_up = time.monotonic() + within
+    while not done():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _run(found: Mapping[str, Any]) -> Run:

@@ -62,6 +62,14 @@ JAVA_OPTIONS = (
     "-XX:+UseParallelGC",
 )
 
+# Of a Connect server, wherever it runs.
+CONNECT_SERVER = {
+    # All steps share one session (see Engine), which must not end between two nights.
+    "spark.connect.session.manager.defaultSessionTimeout": "-1",
+    # What a killed step has asked for ends soon, and does not compete with the next attempt.
+    "spark.connect.execute.manager.detachedTimeout": "60s",
+}
+
 
 def static_conf(settings: Settings) -> dict[str, str]:
     """Configuration that a driver must have from its start, for any kind of engine.

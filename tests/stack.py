@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import PROJECT, Settings
+from tests.jars import jars_folder
 
 DAYBREAK = Path(sys.executable).parent / "daybreak"
 
@@ -52,5 +53,4 @@ def fresh_home() -> Path:
 
 def environment_of(home: Path) -> dict[str, str]:
     """The environment of a deployment in `home`, with the jars that `make` fetched."""
-    jars = os.environ.get("DAYBREAK_JARS", str(PROJECT / ".daybreak" / "jars"))
-    return {**os.environ, "DAYBREAK_HOME": str(home), "DAYBREAK_JARS": jars}
+    return {**os.environ, "DAYBREAK_HOME": str(home), "DAYBREAK_JARS": str(jars_folder())}

@@ -119,18 +119,16 @@ def spark_connect() -> NoReturn:
 
 def connect_conf(settings: Settings) -> dict[str, str]:
     """What the Connect server's session needs: the platform's own, reachable by the executors."""
-    from jobs.engine import static_conf
+    from jobs.engine import CONNECT_SERVER, static_conf
 
     return {
         **static_conf(settings),
+        **CONNECT_SERVER,
         "spark.master": _master(),
         "spark.app.name": "daybreak",
         "spark.driver.host": _address(),
         "spark.driver.bindAddress": EVERY_ADDRESS,
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
-        "spark.connect.session.manager.defaultSessionTimeout": "-1",
-        # What a killed step has asked for ends soon, and does not compete with the next attempt.
-        "spark.connect.execute.manager.detachedTimeout": "60s",
         "spark.driver.extraJavaOptions": f"{' '.join(JAVA_OPTIONS)} -XX:+ExitOnOutOfMemoryError",
     }
 

@@ -53,7 +53,7 @@ def train(ctx: Context, reading: AbstractContextManager[None] | None = None) -> 
 
     Raises:
         Refused: no rows, one class only, or a feature that gives the label away.
-        Unavailable: a Spark worker or MLflow was lost.
+        Unavailable: a Spark worker or MLflow was lost, or rows were erased meanwhile.
     """
     split = _split(ctx)
     dates, known_at = Dates(split.train.first, split.validation.last), ctx.plan.cutoff(ctx.date)

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.engine import Engine
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 DATE = dt.date(2013, 10, 7)
 NIGHT = PublishedTable(
@@ -30,20 +29,6 @@ NIGHT = PublishedTable(
     "day",
     (Column("dest", "string"),),
 )
-
-
-def session() -> SparkSession:
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return (
-        SparkSession.builder.master("local[2]")
-        .config("spark.driver.memory", "2g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .getOrCreate()
-    )
 
 
 def scores(spark: SparkSession, rows: int, version: int, date: dt.date = DATE) -> DataFrame:
@@ -70,10 +55,10 @@ def slowly(frame: DataFrame, seconds: float) -> DataFrame:
 def main() -> None:
     from jobs.prediction.publish import Source, publish_batch
 
-    settings, rows, version, pause = json.loads(sys.argv[1])
-    spark = session()
-    frame = slowly(scores(spark, rows, version), pause)
-    publish_batch(frame, NIGHT, DATE, Source("big_night", version), Settings(**settings))
+    given, rows, version, pause = json.loads(sys.argv[1])
+    settings = Settings(**given)
+    frame = slowly(scores(Engine(settings).session(), rows, version), pause)
+    publish_batch(frame, NIGHT, DATE, Source("big_night", version), settings)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,11 @@ from jobs.errors import Refused, Unavailable
 from jobs.lake.tables import Tables
 from jobs.learning import registry
 from jobs.learning.candidates import boosted
-from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import fit_encoding
 from jobs.learning.train import evaluate, promote, train
 from jobs.plan import Dates
 from jobs.prediction.score import score
-from jobs.settings import PROJECT, Settings
+from jobs.settings import Settings
+from tests.jars import jars_folder
 from tests.unit.learning import parcels
 
 CUTOFF = parcels.START.replace(month=2, day=12)
@@ -88,7 +87,7 @@ def settings(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Setti
         home=tmp_path_factory.mktemp("home"),
         spark="local[2]",
         spark_memory="2g",
-        jars=Path(os.environ.get("DAYBREAK_JARS", PROJECT / ".daybreak" / "jars")),
+        jars=jars_folder(),
         mlflow_url=mlflow_url,
     )
 
@@ -249,11 +248,8 @@ def test_a_dead_server_is_known_within_seconds(settings):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_fails_the_fit_in_bounded_time(engine, workers):
-    spark = engine.session()
     plan = parcels.plan(engine.settings)
-    parts = Parts.of(parcels.frame(spark, parcels.rows(45, 200)), plan.split(CUTOFF))
-    encoding = fit_encoding(parts.train, plan.usecase.features)
-    data = boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
+    data = parcels.dealt(engine.session(), plan, CUTOFF, workers)
     assert data.workers == workers
     endless = plan.usecase.model.model_copy(update={"rounds": 10**6, "early_stopping": 10**6})
     killed: list[float] = []

@@ -7,8 +7,6 @@ import pytest
 from jobs.engine import Engine
 from jobs.errors import Unavailable
 from jobs.learning.candidates import boosted
-from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import fit_encoding
 from tests.stack import Stack
 from tests.unit.learning import parcels
 
@@ -16,11 +14,8 @@ CUTOFF = parcels.START.replace(month=2, day=12)
 
 
 def dealt(stack: Stack, workers: int) -> boosted.Shares:
-    plan = parcels.plan(stack.settings)
-    frame = parcels.frame(Engine(stack.settings).session(), parcels.rows(days=45, per_day=200))
-    parts = Parts.of(frame, plan.split(CUTOFF))
-    encoding = fit_encoding(parts.train, plan.usecase.features)
-    return boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
+    spark = Engine(stack.settings).session()
+    return parcels.dealt(spark, parcels.plan(stack.settings), CUTOFF, workers)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

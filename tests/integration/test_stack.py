@@ -29,7 +29,8 @@ from daybreak_local.probes import SERVICES, Service, status
 from daybreak_local.record import read, recorded_ports
 from daybreak_local.stack import down, up
 from jobs.errors import Refused
-from jobs.settings import PROJECT, Settings
+from jobs.settings import Settings
+from tests.jars import jars_folder
 
 COMES_BACK_WITHIN = 120.0
 
@@ -77,7 +78,7 @@ def own() -> Iterator[Own]:
         wanted[service] = ports.some_free_port(wanted.values())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAYBREAK_SPARK_MEMORY", "1g")
-        patch.setenv("DAYBREAK_JARS", os.environ.get("DAYBREAK_JARS", f"{PROJECT}/.daybreak/jars"))
+        patch.setenv("DAYBREAK_JARS", str(jars_folder()))
         try:
             up(home, stack.said.append, wanted)
             yield stack

@@ -23,6 +23,7 @@ from psycopg import errors, sql
 from pydantic import SecretStr
 from pyspark.sql import functions as F
 
+from jobs.engine import Engine
 from jobs.errors import Refused, Unavailable
 from jobs.prediction import live, publish, turn
 from jobs.prediction.batches import drop_expired, latest, publications, rollback
@@ -32,7 +33,7 @@ from jobs.prediction.migrations import ensure_roles, upgrade
 from jobs.prediction.publish import Published, Source, publish_batch
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.prediction.warehouse import Connection, connect, conninfo, url
-from tests.integration.night_of_scores import DATE, NIGHT, scores, session, slowly
+from tests.integration.night_of_scores import DATE, NIGHT, scores, slowly
 from tests.integration.warehouse_server import Warehouse, warehouse_server
 
 if TYPE_CHECKING:
@@ -55,11 +56,12 @@ def settings(warehouse: Warehouse) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    found = session()
+def spark(settings: Settings) -> Iterator[SparkSession]:
+    engine = Engine(settings)
+    found = engine.session()
     found.sparkContext.setLogLevel("OFF")
     yield found
-    found.stop()
+    engine.stop()
 
 
 @pytest.fixture
@@ -752,7 +754,7 @@ def start_publisher(
     """A publisher in a process and process group of its own."""
     secrets = ("owner_password", "publisher_password", "reader_password")
     given = {
-        "home": str(settings.home),
+        **settings.model_dump(mode="json", include={"home", "spark", "spark_memory", "jars"}),
         "warehouse_port": settings.warehouse_port,
         **{name: getattr(settings, name).get_secret_value() for name in secrets},
     }

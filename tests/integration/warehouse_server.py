@@ -22,6 +22,7 @@ from daybreak_local.keys import Keys, load_or_make
 from daybreak_local.places import Places
 from jobs.prediction.migrations import ensure_roles, upgrade
 from jobs.settings import Settings
+from tests.jars import jars_folder
 
 
 @dataclass
@@ -100,6 +101,9 @@ def warehouse_server() -> Iterator[Warehouse]:
     places.make()
     settings = Settings(
         home=home,
+        spark="local[2]",
+        spark_memory="2g",
+        jars=jars_folder(),
         warehouse_port=free_port(),
         # What a URL must escape, and what SQL must.
         owner_password=SecretStr("owner's pass/w@rd?"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from jobs import engine
-from jobs.settings import PROJECT, Settings
+from jobs.settings import Settings
+from tests.jars import jars_folder
 
 # Tables of a few rows: time goes into planning and compiling, and none of it pays for itself. With
 # one compiler Java keeps 48 MB of compiled code, and would throw out what the next query needs.
@@ -24,11 +23,6 @@ SMALL = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-
-
-def jars_folder() -> Path:
-    """Where the jars of the tests are: named by DAYBREAK_JARS, or the checkout's own."""
-    return Path(os.environ.get("DAYBREAK_JARS", PROJECT / ".daybreak" / "jars"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from daybreak_local.keys import Keys
 from daybreak_local.places import Places, write_private
 from daybreak_local.record import secret
-from jobs.engine import JAVA_OPTIONS, local_conf, static_conf
+from jobs.engine import CONNECT_SERVER, JAVA_OPTIONS, local_conf, static_conf
 from jobs.errors import Refused
 from jobs.settings import Settings
 
@@ -75,14 +75,11 @@ def _conf(places: Places, settings: Settings, keys: Keys, port: int) -> dict[str
     return {
         **static_conf(settings),
         **local_conf(settings),
+        **CONNECT_SERVER,
         "spark.master": "local[*]",
         "spark.app.name": "daybreak",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        # All steps share one session (see Engine), which must not end between two nights.
-        "spark.connect.session.manager.defaultSessionTimeout": "-1",
-        # What a killed step has asked for ends soon, and does not compete with the next attempt.
-        "spark.connect.execute.manager.detachedTimeout": "60s",
         "spark.connect.authenticate.token": secret(settings.spark_token),
         # The driver's own block and RPC ports are on loopback too, where others may be logged in.
         "spark.authenticate": "true",

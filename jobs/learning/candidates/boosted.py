@@ -148,7 +148,7 @@ class Learner:
     """What each XGBoost worker does with its share of the rows; the first one tells the result.
 
     Attributes:
-        master: of Spark.
+        master: Spark's, such as `local[*]`; it says whether the workers share a machine.
         rounds: trees at most.
         early_stopping: rounds without a gain on validation after which to stop.
     """

@@ -16,6 +16,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.lake.table import Table
+from jobs.learning.candidates import boosted
+from jobs.learning.dataset import Parts
+from jobs.learning.preprocess import fit_encoding
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
@@ -100,6 +103,13 @@ def frame(spark: SparkSession, data: pd.DataFrame) -> DataFrame:
     """Rows as `labelled` gives them."""
     table = pa.Table.from_pandas(data, preserve_index=False)
     return spark.createDataFrame(table).withColumn("prediction_date", F.col("sent_on"))
+
+
+def dealt(spark: SparkSession, plan: Plan, cutoff: dt.date, workers: int) -> boosted.Shares:
+    """What some XGBoost workers would learn from: 45 days of 200 parcels."""
+    parts = Parts.of(frame(spark, rows(days=45, per_day=200)), plan.split(cutoff))
+    encoding = fit_encoding(parts.train, plan.usecase.features)
+    return boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
 
 
 def write(spark: SparkSession, features: Table, labels: Table, data: pd.DataFrame) -> None:

@@ -108,22 +108,6 @@ def test_a_training_whose_rows_were_erased_meanwhile_is_told_so(tables, spark):
         read_while_somebody_erases()
 
 
-def test_a_hint_cut_short_by_a_kill_hides_nothing(spark, tmp_path):
-    """Delta's log on a local disk writes the place of its newest checkpoint without a rename."""
-    table = Tables(parcels.plan(Settings(home="/nowhere", lake=str(tmp_path)))).features()
-    rows = parcels.frame(spark, parcels.rows(days=1, per_day=2))
-    known = rows.withColumn("_cutoff_at", F.current_timestamp())
-    known = known.select(*[F.col(f.name).cast(f.dataType) for f in table.schema.fields])
-    table.append(known)
-    every = "SET TBLPROPERTIES ('delta.checkpointInterval' = '1')"
-    spark.sql(f"ALTER TABLE delta.`{table.path}` {every}")
-    table.append(known)
-    hint = Path(table.path) / "_delta_log" / "_last_checkpoint"
-    hint.write_text(hint.read_text()[:9])
-    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-    assert table.read(spark).count() == 4
-
-
 def test_without_labels_there_is_nothing_to_learn(tmp_path):
     empty = Tables(Plan(parcels.plan(Settings()).usecase, Settings(lake=str(tmp_path))))
     with pytest.raises(Refused, match="has never been written"):
