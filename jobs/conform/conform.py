@@ -18,6 +18,7 @@ from pyspark.sql.types import DateType, LongType, StringType, StructField, Struc
 
 from jobs.conform.rules import FOUND, checks, fails, typed
 from jobs.lake.deliveries import Delivered
+from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import ORIGIN
 from jobs.usecase import Source
 
@@ -164,8 +165,10 @@ def _with_withdrawals(
     """The rows, and one marked `_gone` for each key that the newer content of its file lacks."""
     if not replaced:
         return rows
-    contents = rows.sparkSession.createDataFrame(
-        [(old.batch_date, old.file, old.arrived_at, then) for old, then in replaced], CONTENTS
+    contents = local_rows(
+        rows.sparkSession,
+        [(old.batch_date, old.file, old.arrived_at, then) for old, then in replaced],
+        CONTENTS,
     )
     of_file = Window.partitionBy(*_place(spec), *spec.key, "_file").orderBy("_arrived_at")
     numbered = rows.withColumn("_micros", f.unix_micros("_arrived_at"))

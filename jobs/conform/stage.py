@@ -22,6 +22,7 @@ from jobs.conform.conform import Conformed, conform, repeated
 from jobs.errors import Refused
 from jobs.lake import files
 from jobs.lake.deliveries import Delivered, replaced
+from jobs.lake.local_rows import local_rows
 from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
 from jobs.lake.refused import Refusals
 from jobs.lake.staging import Staged
@@ -331,7 +332,7 @@ def _of_contents(
     """The rows of some contents; with `left_anti` all others."""
     listed = [(each.batch_date, each.file, each.arrived_at) for each in contents]
     schema = "_batch_date date, _file string, _micros long"
-    these = f.broadcast(rows.sparkSession.createDataFrame(listed, schema))
+    these = f.broadcast(local_rows(rows.sparkSession, listed, schema))
     numbered = rows.withColumn("_micros", f.unix_micros("_arrived_at"))
     found = numbered.join(these, on=["_batch_date", "_file", "_micros"], how=how)
     return found.select(*rows.columns)

@@ -21,6 +21,7 @@ from jobs.erasure.warehouse import erase_batches
 from jobs.errors import WrongUsage
 from jobs.ingest.landing import LandedFile, landed, landing_store
 from jobs.lake import files
+from jobs.lake.local_rows import local_rows
 from jobs.lake.maintain import everything
 from jobs.lake.table import Table
 from jobs.lake.tombstones import Tombstones, canonical
@@ -235,7 +236,8 @@ class _Erasure:
         Otherwise the next night would take them for corrections.
         """
         spark, tables = self.context.engine.session(), self.context.tables
-        known = spark.createDataFrame(
+        known = local_rows(
+            spark,
             [
                 (file.name, file.arrived_at, len(content), hashlib.sha256(content).hexdigest())
                 for file, content in changed

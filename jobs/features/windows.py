@@ -21,6 +21,7 @@ from pyspark.sql.types import LongType, StructField, StructType
 
 from jobs.features.known import FIRST, LAST
 from jobs.features.running import DATE, ENTERS, GROUP, KEY, beside, key_of, last_of
+from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def _daily(
     """
     measures = sorted({each.measure for each in sums})
     lengths = sorted({each.days for each in sums})
-    bounds = facts.sparkSession.createDataFrame(
-        [(dates.first, dates.last)], f"{EARLIEST} date, {LATEST} date"
+    bounds = local_rows(
+        facts.sparkSession, [(dates.first, dates.last)], f"{EARLIEST} date, {LATEST} date"
     )
     useful = facts.crossJoin(f.broadcast(bounds)).where(
         f"date_add({DAY}, {lengths[-1]}) >= {EARLIEST} and {DAY} < {LATEST}"

@@ -15,6 +15,7 @@ from pyspark.sql import functions as f
 
 from jobs.ingest.landing import LandedFile
 from jobs.ingest.reader import Inspected
+from jobs.lake.local_rows import local_rows
 from jobs.lake.moments import moment
 from jobs.lake.table import Table
 
@@ -130,4 +131,4 @@ def record(
         for each in of_source
     ]
     if rows:
-        ledger.append(spark.createDataFrame(rows, ledger.schema).coalesce(1))
+        ledger.append(local_rows(spark, rows, ledger.schema).coalesce(1))

@@ -31,6 +31,7 @@ from jobs.ingest.landing import LandedFile
 from jobs.ingest.records import batches
 from jobs.ingest.store import Store
 from jobs.ingest.text import Limits, Unreadable
+from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
 from jobs.usecase import Source
 
@@ -109,7 +110,7 @@ def read(
 
 def _listed(spark: SparkSession, files: list[tuple[LandedFile, str]]) -> DataFrame:
     rows = [(each.name, each.size, each.batch_date, each.arrived_at, sha) for each, sha in files]
-    return spark.createDataFrame(rows, FILES)
+    return local_rows(spark, rows, FILES)
 
 
 class _Hashed(io.RawIOBase):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import Refused
 from jobs.lake import files
+from jobs.lake.local_rows import local_rows
 from jobs.lake.made import Inputs, Made
 from jobs.lake.moments import now
 from jobs.lake.table import Table
@@ -118,7 +119,7 @@ class Staged:
         """
         only, folder = self._staged()["only"], self.rows
         if folder is None:
-            return spark.createDataFrame([], self.table.schema)
+            return local_rows(spark, [], self.table.schema)
         rows = spark.read.schema(self.table.schema).parquet(folder)
         return rows.where(only) if only else rows
 

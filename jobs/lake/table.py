@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from jobs.errors import Refused
 from jobs.lake import files
+from jobs.lake.local_rows import local_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -70,7 +71,7 @@ class Table:
             Refused: a column of the files has another type than the declared one.
         """
         if not self.exists():
-            return spark.createDataFrame([], self.schema)
+            return local_rows(spark, [], self.schema)
         found = self.as_of(spark, version)
         # Over Connect each look at a schema is a request, and a plan analysed.
         there = {field.name: field.dataType for field in found.schema.fields}

@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 
 from jobs.engine import Engine
 from jobs.errors import Refused, Unavailable
+from jobs.lake.local_rows import local_rows
 from jobs.prediction import live, publish, turn
 from jobs.prediction.batches import drop_expired, latest, publications, rollback
 from jobs.prediction.fingerprint import of_batch
@@ -346,7 +347,7 @@ class TestNames:
             (DATE, text, i / 97, i % 2 == 0, other, 7)
             for i, (text, other) in enumerate(zip(NASTY, (None, *NASTY), strict=False))
         ]
-        frame = spark.createDataFrame(rows, scores(spark, 1, 1).schema)
+        frame = local_rows(spark, rows, scores(spark, 1, 1).schema)
         publish_batch(frame, night("nasty"), DATE, Source("m", 7), settings)
         found = reader.execute("SELECT day, name, score, prediction, dest, 7 FROM nasty").fetchall()
         assert sorted(found, key=str) == sorted(rows, key=str)
@@ -375,7 +376,7 @@ class TestNames:
             "at timestamp, number bigint, share double, score double, prediction boolean, "
             "day date, yes boolean"
         )
-        publish_batch(spark.createDataFrame(rows, ddl), table, DATE, Source("m", 1), settings)
+        publish_batch(local_rows(spark, rows, ddl), table, DATE, Source("m", 1), settings)
         found = reader.execute(
             "SELECT at, number, share, score, prediction, day, yes FROM kinds"
         ).fetchall()
@@ -394,7 +395,7 @@ class TestNames:
             (Column("select `a.b` 'c' %(d)s", "string"),),
         )
         names = [column.name for column in table.stored]
-        frame = spark.createDataFrame([("Ada", 0.5, True, "x")], names)
+        frame = local_rows(spark, [("Ada", 0.5, True, "x")], names)
         publish_batch(frame, table, DATE, Source("m", 1), settings)
         assert seen(reader, use_case)[0][1:] == (1, 1)
         with Lookup(settings, use_case) as client:

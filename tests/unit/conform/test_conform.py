@@ -14,6 +14,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.conform.conform import conform, repeated
 from jobs.lake.deliveries import Delivered, replaced
+from jobs.lake.local_rows import local_rows
 from jobs.lake.moments import micros
 from jobs.lake.tables import ORIGIN
 from jobs.usecase import Column, Source
@@ -48,7 +49,7 @@ GOOD: dict[str, Any] = {"day": "2024-01-02", "who": "ann"}
 def frame(spark: SparkSession, rows: list[dict[str, Any]]) -> Any:
     origin = {"_batch_date": DAY, "_arrived_at": T0, "_file": "f"}
     whole = [{"_row": n, **origin, **row} for n, row in enumerate(rows, 1)]
-    return spark.createDataFrame([tuple(row.get(c) for c in SCHEMA.names) for row in whole], SCHEMA)
+    return local_rows(spark, [tuple(row.get(c) for c in SCHEMA.names) for row in whole], SCHEMA)
 
 
 # Each row's changes to a good row, and the failures (rule, column, value) they lead to.
@@ -203,7 +204,7 @@ def test_a_value_that_is_not_where_it_must_be_goes_to_quarantine(spark: SparkSes
     columns = {**SPEC.columns, "kind": Column(type="string", references="kinds.code")}
     spec = SPEC.model_copy(update={"columns": columns})
     rows = [{**GOOD, "who": f"a{n}", "kind": kind} for n, kind in enumerate(["x", "y", None])]
-    known = spark.createDataFrame([("x",), ("x",)], "code string")
+    known = local_rows(spark, [("x",), ("x",)], "code string")
     found = conform(frame(spark, rows), spec, known={"kind": known})
     assert sorted(row["who"] for row in found.silver.collect()) == ["a0", "a2"]
     failed = [(row["rule"], row["column"], row["value"]) for row in found.quarantine.collect()]

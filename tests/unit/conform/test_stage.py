@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from jobs.conform.stage import Conforming, stage
 from jobs.lake.deliveries import taken
+from jobs.lake.local_rows import local_rows
 from jobs.lake.made import UNSOUND, Made
 from jobs.lake.moments import micros
 from jobs.lake.refused import Refusals
@@ -33,9 +34,9 @@ def arrive(
         (str(day), who, spent, day, at, name, n, None, None, sha)
         for n, (who, spent) in enumerate(visits, 1)
     ]
-    bronze.append(spark.createDataFrame(rows, bronze.schema).coalesce(1))
+    bronze.append(local_rows(spark, rows, bronze.schema).coalesce(1))
     entry = ("visits", name, sha, 1, len(visits), day, at, "taken", "", at)
-    ledger.append(spark.createDataFrame([entry], ledger.schema).coalesce(1))
+    ledger.append(local_rows(spark, [entry], ledger.schema).coalesce(1))
 
 
 def staged(spark: SparkSession, tables: Tables, dates: Dates, batch: str) -> Conforming:

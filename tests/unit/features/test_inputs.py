@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.features.inputs import FeatureInputs
+from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 from jobs.usecase import UseCase
 
@@ -50,6 +51,6 @@ def test_an_entity_is_of_the_date_in_its_row(
         (day, who, batch_date if day != NEXT else NEXT, EVENING, None)
         for day, who in ((DAY, "ann"), (NEXT, "bob"), (None, "cid"))
     ]
-    silver = {"visits": spark.createDataFrame(rows, ROWS)}
+    silver = {"visits": local_rows(spark, rows, ROWS)}
     found = FeatureInputs(usecase(**source), Dates.one(DAY), silver).entities().collect()
     assert [(row["who"], row["prediction_date"]) for row in found] == [("ann", DAY)]

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from jobs.features import windows
 from jobs.features.windows import Grouping, Sum, lagged
+from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 
 # Over the spring clock change, the end of a month and a leap day.
@@ -82,8 +83,8 @@ def _sum(name: str, wanted: Sum, date: dt.date, who: str, place: str) -> int:
 
 def of(spark: SparkSession, dates: Dates) -> dict[tuple[dt.date, str, str], dict[str, object]]:
     asked = [row for row in rows() if row[0] in dates]
-    frame = spark.createDataFrame(asked, "prediction_date date, who string, place string")
-    table = spark.createDataFrame(FACT_ROWS, FACTS)
+    frame = local_rows(spark, asked, "prediction_date date, who string, place string")
+    table = local_rows(spark, FACT_ROWS, FACTS)
     found = lagged(frame, table, GROUPINGS, SUMS, dates).collect()
     return {
         (row["prediction_date"], row["who"], row["place"]): {
@@ -117,8 +118,8 @@ def test_dates_may_be_worked_on_a_few_at_a_time(
 
 
 def test_without_facts_every_sum_is_nothing(spark: SparkSession) -> None:
-    frame = spark.createDataFrame(rows(), "prediction_date date, who string, place string")
-    found = lagged(frame, spark.createDataFrame([], FACTS), GROUPINGS, SUMS, DATES).collect()
+    frame = local_rows(spark, rows(), "prediction_date date, who string, place string")
+    found = lagged(frame, local_rows(spark, [], FACTS), GROUPINGS, SUMS, DATES).collect()
     assert len(found) == len(rows())
     assert {row[group.name] for row in found for group in GROUPINGS} == {(0, 0, 0, 0)}
 
@@ -127,10 +128,10 @@ def test_keys_of_several_parts_are_not_mixed_up(spark: SparkSession) -> None:
     day = dt.date(2024, 1, 1)
     fact = (day, day + dt.timedelta(days=1), FOR_EVER, "1:a", "b", 1, 1)
     asked = [(day + dt.timedelta(days=1), "1:a", "b"), (day + dt.timedelta(days=1), "1", "a:b")]
-    frame = spark.createDataFrame(asked, "prediction_date date, who string, place string")
+    frame = local_rows(spark, asked, "prediction_date date, who string, place string")
     found = lagged(
         frame,
-        spark.createDataFrame([fact], FACTS),
+        local_rows(spark, [fact], FACTS),
         GROUPINGS[1:2],
         SUMS[:1],
         Dates.one(asked[0][0]),

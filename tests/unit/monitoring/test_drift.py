@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.lake.local_rows import local_rows
 from jobs.learning import reference
 from jobs.monitoring.drift import bins_of, chi_square, compare, count, psi
 from jobs.usecase import Features, Monitor
@@ -66,7 +67,7 @@ def test_spark_counts_the_same_bins(spark: SparkSession) -> None:
 
 def test_no_rows_are_counted_as_none(spark: SparkSession) -> None:
     bins = bins_of(reference.describe(_rows(1, 500), SPEC))
-    empty = spark.createDataFrame([], "hours double, seats double, carrier string")
+    empty = local_rows(spark, [], "hours double, seats double, carrier string")
     counted = count(empty, bins)
     assert {name: counts.sum() for name, counts in counted.items()} == dict.fromkeys(counted, 0)
     assert not any(one.drifted for one in compare(bins, counted, RULES))

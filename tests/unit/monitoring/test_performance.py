@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import Tables
 from jobs.monitoring.performance import auc_interval, mean_interval, measure, outcomes
 from jobs.plan import Plan
@@ -64,7 +65,7 @@ def test_one_class_has_no_area_and_no_rows_no_mean() -> None:
 
 def _rows(spark: SparkSession, schema: StructType, rows: list[dict[str, Any]]) -> Any:
     names = [field.name for field in schema]
-    return spark.createDataFrame([tuple(row.get(n) for n in names) for row in rows], schema)
+    return local_rows(spark, [tuple(row.get(n) for n in names) for row in rows], schema)
 
 
 def test_dates_are_measured_on_final_labels_of_the_published_version(

@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 )
 
 from jobs.errors import Refused
+from jobs.lake.local_rows import local_rows
 from jobs.prediction.fingerprint import of_gold
 from jobs.prediction.published_table import Column, PublishedTable
 
@@ -76,17 +77,17 @@ def by_hand(rows: Sequence[tuple[Any, ...]]) -> int:
 
 
 def test_the_checksum_is_that_of_the_oracle_in_any_order(spark: SparkSession) -> None:
-    frame = spark.createDataFrame(ROWS, SCHEMA)
+    frame = local_rows(spark, ROWS, SCHEMA)
     found = of_gold(frame, TABLE, DAY)
     assert (found.rows, found.checksum) == (len(ROWS), by_hand(ROWS))
-    assert of_gold(spark.createDataFrame(ROWS[::-1], SCHEMA).repartition(3), TABLE, DAY) == found
+    assert of_gold(local_rows(spark, ROWS[::-1], SCHEMA).repartition(3), TABLE, DAY) == found
 
 
 def test_a_change_of_one_bit_is_seen(spark: SparkSession) -> None:
-    before = of_gold(spark.createDataFrame(ROWS, SCHEMA), TABLE, DAY)
+    before = of_gold(local_rows(spark, ROWS, SCHEMA), TABLE, DAY)
     score = math.nextafter(0.5, 1)
     rows = [(*ROWS[0][:2], score, *ROWS[0][3:]), *ROWS[1:]]
-    assert of_gold(spark.createDataFrame(rows, SCHEMA), TABLE, DAY) != before
+    assert of_gold(local_rows(spark, rows, SCHEMA), TABLE, DAY) != before
 
 
 def test_bad_rows_are_refused_by_kind_and_count(spark: SparkSession) -> None:
@@ -100,7 +101,7 @@ def test_bad_rows_are_refused_by_kind_and_count(spark: SparkSession) -> None:
         (DAY + dt.timedelta(days=1), "tomorrow", 0.5, True, 1, 1.0, None),
     ]
     with pytest.raises(Refused) as raised:
-        of_gold(spark.createDataFrame([*ROWS, *bad], SCHEMA), TABLE, DAY)
+        of_gold(local_rows(spark, [*ROWS, *bad], SCHEMA), TABLE, DAY)
     for part in (
         "have 11 rows",
         "4 have no score that is a finite number",
@@ -113,4 +114,4 @@ def test_bad_rows_are_refused_by_kind_and_count(spark: SparkSession) -> None:
 
 def test_nothing_to_publish_is_refused(spark: SparkSession) -> None:
     with pytest.raises(Refused, match="nothing to publish"):
-        of_gold(spark.createDataFrame([], SCHEMA), TABLE, DAY)
+        of_gold(local_rows(spark, [], SCHEMA), TABLE, DAY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.errors import Refused
+from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates, Plan
 from jobs.quality import gate, suite
 from jobs.quality.expectations import GateBroken
@@ -41,7 +42,7 @@ DELAYS = Suite(
 
 
 def _flights(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
-    return spark.createDataFrame(rows, "origin string, flight bigint, arr_delay double").coalesce(1)
+    return local_rows(spark, rows, "origin string, flight bigint, arr_delay double").coalesce(1)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_scores_that_are_no_probabilities_are_refused(spark: SparkSession, plan:
         for n, score in enumerate(scores, start=1)
     ]
     found = gate.validate(
-        spark.createDataFrame(rows, schema), suite.predictions(plan, Dates.one(DAY), 5), len(rows)
+        local_rows(spark, rows, schema), suite.predictions(plan, Dates.one(DAY), 5), len(rows)
     )
     said = {(f.expectation, f.column): f for f in found.failures}
     assert said[suite.BETWEEN, "score"].unexpected_count == 2

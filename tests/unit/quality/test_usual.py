@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from jobs.lake.local_rows import local_rows
 from jobs.lake.made import Made
 from jobs.lake.table import Table
 from jobs.quality.usual import Profiles, profiles, unusual
@@ -50,7 +51,7 @@ def test_a_profile_is_of_the_newest_versions_of_each_day(spark: SparkSession) ->
         (other, "ann", None, other, None),
     ]
     schema = "day date, who string, temp double, _batch_date date, _superseded_at timestamp"
-    found = profiles(spark.createDataFrame(rows, schema), SPEC)
+    found = profiles(local_rows(spark, rows, schema), SPEC)
     assert found == {
         "2024-01-02": {
             "rows": 3.0,
@@ -71,7 +72,7 @@ def test_days_are_counted_when_they_are_asked_for_and_kept_until_they_change(
 
     def rows(temp: float) -> DataFrame:
         days = [(day, "ann", temp, day, None) for day in (first, second)]
-        return spark.createDataFrame(days, schema)
+        return local_rows(spark, days, schema)
 
     types = StructType.fromDDL(schema)
     table = Table("silver.visits", str(tmp_path / "visits"), types, ("who",), ("_batch_date",))
