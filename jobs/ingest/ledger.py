@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from pyspark.sql import functions as f
@@ -34,21 +34,23 @@ class Entry:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
     """What the ledger knows of one source.
 
     Attributes:
         settled: name, size and arrival of files that need not be looked at again.
         refused: content and reason of refused files by name, size and arrival.
-        newest: the content last taken under each name.
-        contents: a name under which each content was taken for a day, and for any (None).
+        newest: the content last taken under each name, and when it arrived.
+        contents: a name under which each content was taken for a day.
+        last: of all contents the one that was taken last, and its name.
     """
 
     settled: set[tuple[str, int, dt.datetime]] = field(default_factory=set)
     refused: dict[tuple[str, int, dt.datetime], tuple[str, str]] = field(default_factory=dict)
-    newest: dict[str, str] = field(default_factory=dict)
-    contents: dict[tuple[dt.date | None, str], str] = field(default_factory=dict)
+    newest: dict[str, tuple[str, dt.datetime]] = field(default_factory=dict)
+    contents: dict[tuple[dt.date, str], str] = field(default_factory=dict)
+    last: tuple[str, str] | None = None
 
     def is_settled(self, file: LandedFile) -> bool:
         return identity(file) in self.settled
@@ -59,27 +61,34 @@ class Seen:
         return entry.outcome != "refused" or known != (entry.inspected.sha256, entry.reason)
 
 
-def judge(seen: Seen, inspected: list[Inspected], *, by_day: bool) -> list[Entry]:
+def judge(seen: Seen, inspected: list[Inspected], now: dt.datetime, *, by_day: bool) -> list[Entry]:
     """Taken, duplicate or refused, each in the light of those before it.
 
-    A file that was put back to older content of its own is taken, as a correction. With `by_day`
-    the same content for another day is no duplicate: a file that was put under the wrong day must
-    be able to come under the right one.
+    Other content under a known name is a correction, also if another file has the same, or if the
+    file was put back to older content of its own. What is said to have arrived no later than the
+    content that it replaces arrives `now`: it was not there when that was taken.
+
+    With `by_day` content that came under another name for the same day is a duplicate; for another
+    day it is not: a file that was put under the wrong day must be able to come under the right
+    one. Without, only what repeats the last content is: a state that comes back is news.
     """
-    newest, contents, entries = dict(seen.newest), dict(seen.contents), []
+    newest, contents, last, entries = dict(seen.newest), dict(seen.contents), seen.last, []
     for each in inspected:
-        name, sha = each.file.name, each.sha256
-        content = (each.file.batch_date if by_day else None, sha)
-        twin = contents.get(content, name)
+        name, sha, day = each.file.name, each.sha256, each.file.batch_date
+        before = newest.get(name)
+        twin = contents.get((day, sha)) if by_day else last[1] if last and last[0] == sha else None
         if each.reason:
             entry = Entry(each, "refused", each.reason)
-        elif newest.get(name) == sha:
+        elif before and before[0] == sha:
             entry = Entry(each, "duplicate", "was delivered again with the same content")
-        elif twin != name:
+        elif twin and not before:
             entry = Entry(each, "duplicate", f"has the same content as {twin}")
         else:
-            entry = Entry(each, "taken", "")
-            newest[name], contents[content] = sha, name
+            late = before is not None and each.file.arrived_at <= before[1]
+            arrived_at = now if late else each.file.arrived_at
+            file = replace(each.file, arrived_at=arrived_at)
+            entry = Entry(replace(each, file=file), "taken", "")
+            newest[name], contents[day, sha], last = (sha, arrived_at), name, (sha, name)
         entries.append(entry)
     return entries
 
@@ -104,9 +113,10 @@ def seen(spark: SparkSession, ledger: Table) -> Mapping[str, Seen]:
             continue
         of_source.settled.add(key)
         if row["outcome"] == "taken":
-            of_source.newest[row["_file"]] = row["_sha256"]
-            for day in (row["_batch_date"], None):
-                of_source.contents.setdefault((day, row["_sha256"]), row["_file"])
+            name, sha = row["_file"], row["_sha256"]
+            of_source.newest[name] = (sha, key[2])
+            of_source.contents.setdefault((row["_batch_date"], sha), name)
+            of_source.last = (sha, name)
     return found
 
 

@@ -17,6 +17,7 @@ from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.lake.tombstones import Tombstones
 from jobs.plan import Dates
+from jobs.usecase import Source
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,7 +34,8 @@ class Taken:
         repeated: a sentence for each file whose content was taken before.
         refused: a sentence for each file that cannot be taken in; also what was refused earlier
             and is still there.
-        lacking: days (of a snapshot: arrivals) whose files were all refused.
+        lacking: days of which more was refused than their budget bears; of a snapshot, arrivals,
+            if no file at all is sound.
     """
 
     source: str
@@ -69,20 +71,22 @@ def take_in(
     Raises:
         Refused, Unavailable: the landing root cannot be listed or read at all.
     """
-    bound = limits or Limits()
+    bound, now = limits or Limits(), dt.datetime.now(dt.UTC)
     seen = ledger.seen(spark, tables.ledger())
     judged = side_by_side(
         sources,
-        lambda source: _into_bronze(spark, tables, source, sources[source], seen[source], bound),
+        lambda source: _into_bronze(
+            spark, tables, source, sources[source], seen[source], bound, now
+        ),
     )
     found = dict(zip(sources, judged, strict=True))
     news = {
         source: [entry for entry in entries if seen[source].is_news(entry)]
         for source, (entries, _) in found.items()
     }
-    ledger.record(spark, tables.ledger(), news, dt.datetime.now(dt.UTC))
+    ledger.record(spark, tables.ledger(), news, now)
     return [
-        _taken(source, entries, _lacking(entries, there, by_day=sources[source] is not None))
+        _taken(source, entries, _lacking(tables.plan.usecase.sources[source], entries, there))
         for source, (entries, there) in found.items()
     ]
 
@@ -94,6 +98,7 @@ def _into_bronze(
     dates: Dates | None,
     seen: Seen,
     bound: Limits,
+    now: dt.datetime,
 ) -> tuple[list[Entry], list[LandedFile]]:
     """What became of each file that is new, and all files that are there."""
     plan, bronze = tables.plan, tables.bronze(source)
@@ -102,7 +107,7 @@ def _into_bronze(
     fresh = [file for file in there if not seen.is_settled(file)]
     inspected = reader.inspect(spark, store, spec, fresh, bound) if fresh else []
     inspected.sort(key=lambda each: (each.file.arrived_at, each.file.name))
-    entries = ledger.judge(seen, inspected, by_day=dates is not None)
+    entries = ledger.judge(seen, inspected, now, by_day=dates is not None)
     taken = [entry.inspected for entry in entries if entry.outcome == "taken"]
     if taken:
         erased = Tombstones.read(tables.root)
@@ -111,12 +116,26 @@ def _into_bronze(
     return entries, there
 
 
-def _lacking(entries: list[Entry], there: list[LandedFile], *, by_day: bool) -> tuple[dt.date, ...]:
+def _lacking(spec: Source, entries: list[Entry], there: list[LandedFile]) -> tuple[dt.date, ...]:
     refused = {entry.inspected.file for entry in entries if entry.outcome == "refused"}
-    accepted = {file.batch_date for file in there if file not in refused}
-    if accepted and not by_day:
-        return ()
-    return tuple(sorted({file.batch_date for file in refused} - accepted))
+    if not spec.is_daily:
+        days = {file.batch_date for file in refused}
+        return tuple(sorted(days)) if refused.issuperset(there) else ()
+    by_day: dict[dt.date, list[LandedFile]] = {}
+    for file in there:
+        by_day.setdefault(file.batch_date, []).append(file)
+    return tuple(
+        day
+        for day, of in sorted(by_day.items())
+        if _share(of, refused) > spec.budget.files and not refused.isdisjoint(of)
+    )
+
+
+def _share(files: list[LandedFile], refused: set[LandedFile]) -> float:
+    """How much of some files was refused, by number or, if that is more, by bytes."""
+    gone = [file for file in files if file in refused]
+    sizes = sum(file.size for file in files)
+    return max(len(gone) / len(files), sum(file.size for file in gone) / sizes if sizes else 0)
 
 
 def _taken(source: str, entries: list[Entry], lacking: tuple[dt.date, ...]) -> Taken:

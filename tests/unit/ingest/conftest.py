@@ -32,7 +32,7 @@ USE_CASE = {
                 "who": {"type": "string", "required": True},
                 "spent": {"type": "number", "min": 0},
             },
-            "budget": {"share": 0.5},
+            "budget": {"share": 0.5, "files": 0.5},
         },
         "people": {
             "landing": "people/*.csv",

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as f
 
 from jobs.ingest import ledger
 from jobs.ingest.take_in import Taken, take_in
+from jobs.lake.moments import micros
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
 from jobs.usecase import Format
@@ -84,6 +86,9 @@ def test_a_day_of_which_no_file_is_sound_is_lacking(plan: Plan, night: Night) ->
     land(plan, "b.csv", GOOD)
     second = night()
     assert (second.files, second.lacking, len(second.refused)) == (1, (), 1)
+    # Half of the files is what the budget bears; two of three is more.
+    land(plan, "c.csv", HEADER + "2024-01-02,dan")
+    assert night().lacking == (DAY,)
 
 
 def test_content_is_taken_once_and_a_correction_again(
@@ -105,6 +110,37 @@ def test_content_is_taken_once_and_a_correction_again(
     assert night().rows == 3
     spent = [row[3] for row in bronze(spark, plan) if row[2] == "ann"]
     assert spent == ["1", "7", "1"]
+
+
+def test_other_content_under_a_known_name_is_a_correction_whenever_it_says_it_came(
+    spark: SparkSession, plan: Plan, night: Night
+) -> None:
+    land(plan, "a.csv", GOOD)
+    land(plan, "b.csv", HEADER + "2024-01-02,dan,4\n")
+    assert night().files == 2
+    # The same as another file, and as old as what it replaces: put back from a backup.
+    land(plan, "b.csv", GOOD)
+    before = dt.datetime.now(dt.UTC)
+    assert night().files == 1
+    arrived = f.max(f.unix_micros("_arrived_at"))
+    rows = Tables(plan).bronze("visits").read(spark)
+    ((newest,),) = rows.where("_file like '%b.csv'").agg(arrived).collect()
+    assert newest >= micros(before)
+    again = night()
+    assert (again.files, again.duplicates) == (0, 1)
+    assert night().duplicates == 0
+
+
+def test_a_state_of_a_snapshot_may_come_back_under_another_name(
+    spark: SparkSession, plan: Plan
+) -> None:
+    folder = Path(plan.settings.landing) / "people"
+    folder.mkdir(parents=True)
+    taken = []
+    for name, city in (("1", "Bonn"), ("2", "Kiel"), ("3", "Bonn"), ("4", "Bonn")):
+        (folder / f"{name}.csv").write_text(f"who,city\nann,{city}\n")
+        taken.append(take_in(spark, Tables(plan), {"people": None})[0].files)
+    assert taken == [1, 1, 1, 0]
 
 
 def test_a_file_put_under_the_wrong_day_can_come_under_the_right_one(
