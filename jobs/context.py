@@ -34,6 +34,11 @@ class Context:
         return Tables(self.plan)
 
     @property
+    def is_night(self) -> bool:
+        """Whether it is the run of a single night, which is looked at with more care."""
+        return len(self.dates) == 1
+
+    @property
     def date(self) -> dt.date:
         return self.dates.last
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 
 from jobs.context import Context
 from jobs.errors import Refused, WrongUsage
-from jobs.lake import files
-from jobs.lake.made import WHOLE, Made
+from jobs.lake.made import UNSOUND, WHOLE, Made
 from jobs.lake.parallel import side_by_side
 from jobs.lake.refused import Refusals
 from jobs.lake.staging import Staged
 from jobs.lake.table import Table
 from jobs.quality import gate, suite
 from jobs.quality.gate import Failure
-from jobs.quality.kept import keep, page_of
+from jobs.quality.kept import answers_of, keep
 from jobs.quality.suite import Suite
-from jobs.quality.usual import Profile, Profiles, profiles, unusual
+from jobs.quality.usual import Profile, Profiles, profiles, unusual, valueless
 from jobs.usecase import Source
 
 LAYERS = ("silver", "features", "predictions")
+# With how many nights a night's features are compared.
+NIGHTS_BEFORE = 7
 
 
 def let_through(context: Context, layer: str) -> dict[str, int]:
@@ -35,7 +38,10 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
     waiting = [staged for staged in _staged(context, layer) if not staged.is_committed()]
     if layer == "silver":
         _require_tonight(context, waiting)
-    days = _profiles(context, waiting) if layer == "silver" and len(context.dates) == 1 else {}
+        _require_not_refused(context, waiting)
+    else:
+        _require_any(context, layer)
+    days = _profiles(context, waiting) if layer == "silver" and context.is_night else {}
     rows = {
         staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
         for staged in waiting
@@ -71,7 +77,7 @@ def _require_tonight(context: Context, waiting: list[Staged]) -> None:
     Raises:
         Refused: one is neither.
     """
-    if len(context.dates) > 1:
+    if not context.is_night:
         return
     staged = {each.table.name: each.parts() for each in waiting}
     lacking = []
@@ -91,13 +97,53 @@ def _require_tonight(context: Context, waiting: list[Staged]) -> None:
         )
 
 
+def _require_not_refused(context: Context, waiting: list[Staged]) -> None:
+    """A range does not let through what the gate of a night has refused since it was staged.
+
+    Raises:
+        Refused: it holds such a day.
+    """
+    if context.is_night:
+        return
+    found = []
+    for staged in waiting:
+        refused = Refusals(context.tables.root, staged.table.name).read()
+        for part, inputs in staged.parts().items():
+            used = [each for each in inputs["files"] if each not in inputs.get(UNSOUND, ())]
+            if any(each in refused.get(part, ()) for each in used):
+                found.append(f"{staged.table.name} of {part}")
+    if found:
+        raise Refused(
+            f"{', '.join(found)} was refused by the gate of its night after it had been staged "
+            f"for {context.dates}.",
+            "Run conform again for the same dates: it leaves out what was refused.",
+        )
+
+
+def _require_any(context: Context, layer: str) -> None:
+    """A gate that has nothing to look at has not let anything through.
+
+    Raises:
+        Refused: nothing is staged for these dates, and nothing was let through for them before.
+    """
+    (table,) = _tables(context, layer)
+    if context.tables.staged(table, str(context.dates)).is_there():
+        return
+    made = Made(table).inputs()
+    if not any(str(date) in made for date in context.dates):
+        step = "predict" if layer == "predictions" else layer
+        raise Refused(
+            f"{table.name} of {context.dates} is neither staged nor let through before.",
+            f"Run `daybreak run {step} {context.plan.name}` for the same dates first.",
+        )
+
+
 def pages(context: Context, layer: str) -> list[str]:
     """Where the pages of a layer's last validations for these dates are."""
-    found = (
-        page_of(context.tables.root, table.name, str(context.dates))
-        for table in _tables(context, layer)
-    )
-    return [page for page in found if files.exists(page)]
+    tables = {table.name for table in _tables(context, layer)}
+    answers = answers_of(context.tables.root, str(context.dates))
+    newest = {each.table: each.page for each in answers if each.table in tables}
+    return [newest[table] for table in sorted(newest)]
 
 
 def _profiles(context: Context, waiting: list[Staged]) -> dict[str, dict[str, Profile]]:
@@ -136,9 +182,11 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
     spark = context.engine.session()
     rows = staged.count(spark)
     result = gate.validate(staged.read(spark), _suite(context, layer, staged), rows)
-    if layer == "silver":
-        result = result.and_also(_unusual(context, staged, days))
-    if not result.passed and layer == "silver" and len(context.dates) == 1:
+    if context.is_night and layer == "silver":
+        result = result.and_also([*_of_days(context, staged, days), *_odd(context, staged, days)])
+    if context.is_night and layer == "features":
+        result = result.and_also(_gone(context, staged))
+    if not result.passed and layer == "silver" and context.is_night:
         contents = {part: inputs["files"] for part, inputs in staged.parts().items()}
         Refusals(context.tables.root, staged.table.name).add(contents)
     page = keep(context.tables.root, staged.batch, result.to_json(), result.page(staged.batch))
@@ -150,17 +198,73 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
     return result.rows
 
 
-def _unusual(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:
-    """What is strange about the day that a single night needs, unless a person accepts it."""
-    spec = _source(context, staged)
-    day = spec.day_for(context.date)
-    accepted = context.options.get("unusual") == "accept"
-    if accepted or spec.usual is None or str(day) not in days:
+def _of_days(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:
+    """What the owner expects of a day and one of several staged days does not live up to."""
+    expected = suite.silver_day(context.plan, staged.table.name.removeprefix("silver."))
+    if len(days) < 2 or not expected.expectations:
         return []
     spark = context.engine.session()
-    before = Profiles(staged.table, spec).before(spark, day, spec.usual.days)
-    source = staged.table.name.removeprefix("silver.")
-    return unusual(days[str(day)], before, spec.usual, f"sources.{source}.usual")
+
+    def failures(day: str) -> list[Failure]:
+        rows = staged.read(spark).where(staged.table.of_dates([day]))
+        found = gate.validate(rows, expected, int(days[day]["rows"]))
+        return [replace(each, day=day) for each in found.failures]
+
+    return [each for found in side_by_side(sorted(days), failures) for each in found]
+
+
+def _odd(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:
+    """What is strange about the staged days, unless a person accepts it.
+
+    What was strange about a day already when it was let through was accepted then.
+    """
+    spec = _source(context, staged)
+    if _accepts(context) or spec.usual is None:
+        return []
+    spark, profiled = context.engine.session(), Profiles(staged.table, spec)
+    where = f"sources.{staged.table.name.removeprefix('silver.')}.usual"
+    found: list[Failure] = []
+    for day, profile in sorted(days.items()):
+        before = profiled.before(spark, dt.date.fromisoformat(day), spec.usual.days)
+        strange = unusual(profile, before, spec.usual, where)
+        if strange and (passed := profiled.of(spark, [day]).get(day)):
+            was = unusual(passed, before, spec.usual, where)
+            known = {(each.expectation, each.column) for each in was}
+            strange = [each for each in strange if (each.expectation, each.column) not in known]
+        found += [replace(each, day=day) for each in strange]
+    return found
+
+
+def _gone(context: Context, staged: Staged) -> list[Failure]:
+    """Numeric features without one value tonight that the nights before had."""
+    numeric = context.plan.usecase.features.numeric
+    if _accepts(context) or not numeric:
+        return []
+    spark, table = context.engine.session(), staged.table
+    empty = valueless(staged.read(spark), numeric)
+    days = sorted(day for day in Made(table).inputs() if day < str(context.date))[-NIGHTS_BEFORE:]
+    if not (empty and days):
+        return []
+    never = valueless(table.read(spark).where(table.of_dates(days)), empty)
+    return [
+        Failure(
+            expectation="usual_values",
+            column=name,
+            wanted=f"some, as in the last {len(days)} nights",
+            observed="no value at all",
+            unexpected_count=None,
+            total=None,
+            examples=(),
+            field=f"features.numeric.{name}",
+        )
+        for name in empty
+        if name not in never
+    ]
+
+
+def _accepts(context: Context) -> bool:
+    """Whether a person has said that what is unusual about the night is as it was."""
+    return context.options.get("unusual") == "accept"
 
 
 def _suite(context: Context, layer: str, staged: Staged) -> Suite:

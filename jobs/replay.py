@@ -69,8 +69,9 @@ def replay(context: Context, which: Which, say: Callable[[str], None]) -> Replay
     ]
     first = max(min(nights), plan.usecase.schedule.start)
     dates = Dates(first, max([*nights, first]))
-    for step, layer in (("ingest", None), ("conform", None), ("gate", "silver"), ("labels", None)):
-        say(run(step, replace(context, dates=dates, options={"layer": layer})).sentence)
+    again = replace(context, dates=dates, options={"layer": "silver", "replay": True})
+    for step in ("ingest", "conform", "gate", "labels"):
+        say(run(step, again).sentence)
     features = Made(tables.features())
     built = features.inputs()
     touched: tuple[dt.date, ...] = ()

@@ -47,14 +47,16 @@ def run(step: str, context: Context) -> StepResult:
 def ingest(context: Context) -> StepResult:
     """Take the files that landed into bronze, each exactly once.
 
-    A single night refuses to go on if no file of a day that it needs is sound; a range, and a
-    night with other refused files, takes what is there and says what was refused.
+    A single night refuses to go on if more files of a day that it needs are refused than the
+    budget bears; a range, and a night with other refused files, takes what is there and says what
+    was refused.
     """
     from jobs.ingest.landing import missing
     from jobs.ingest.take_in import take_in
 
     plan = context.plan
-    night = len(context.dates) == 1
+    # A replay judges what is in bronze; nothing new has to be there for it.
+    night = context.is_night and not context.options.get("replay")
     if night and (lacking := missing(plan, context.date)):
         raise NotLanded(
             f"{len(lacking)} of the files that {plan.name} needs for {context.date} have not "
@@ -67,9 +69,10 @@ def ingest(context: Context) -> StepResult:
     refused = [sentence for each in taken for sentence in each.refused]
     if night and any(_needs(context, each.source, each.lacking) for each in taken):
         raise Refused(
-            f"{len(refused)} file(s) of {plan.name} were refused, and {context.date} needs one: "
+            f"{len(refused)} file(s) of {plan.name} were refused, and {context.date} needs them: "
             f"{' '.join(refused)}",
-            "Deliver the file again under the same name; the next attempt takes it in.",
+            "Deliver them again under the same names, or remove what does not belong there; the "
+            "next attempt takes them in.",
         )
     rows = {f"bronze.{each.source}": each.rows for each in taken}
     return _result(
@@ -107,7 +110,7 @@ def conform(context: Context) -> StepResult:
                     delivered,
                     _batch_dates(context, source),
                     str(context.dates),
-                    night=len(context.dates) == 1,
+                    night=context.is_night,
                 ),
             )
     _require_tonight(context, done)
@@ -139,7 +142,7 @@ def features(context: Context) -> StepResult:
     staged = tables.staged(table, str(context.dates))
     with _turn(context, "features", beside=f"features {context.dates}"):
         known = Known.of(tables)
-        if len(context.dates) == 1 and not known.has_entities(context.date):
+        if context.is_night and not known.has_entities(context.date):
             raise _nobody(context, known.cutoff(context.date))
         parts = touched(known, context.dates, built=bool(context.options.get("built")))
         if not parts:
@@ -163,7 +166,7 @@ def features(context: Context) -> StepResult:
         + (
             f"; what {', '.join(unseen)} delivered for {context.date} came after that day had "
             "ended, and is not used"
-            if unseen and len(context.dates) == 1
+            if unseen and context.is_night
             else ""
         ),
         {table.name: rows},
@@ -243,16 +246,16 @@ def promote(context: Context) -> StepResult:
 
 
 def predict(context: Context) -> StepResult:
-    """Stage the champion's scores for one prediction date."""
+    """Stage the champion's scores for the prediction dates."""
     from jobs.learning.registry import load
     from jobs.prediction.score import score
 
     spark, tables, table = context.engine.session(), context.tables, context.tables.predictions()
     model = load(context.plan.settings, context.plan.name)
-    rows = tables.features().read(spark).where(tables.features().of_dates([context.date]))
-    staged = tables.staged(table, str(context.date))
-    where = f"{table.of_dates([context.date])} and model_version = {model.version}"
-    with _turn(context, "predict", beside=f"predict {context.date}"):
+    rows = tables.features().read(spark).where(tables.features().of_dates(context.dates))
+    staged = tables.staged(table, str(context.dates))
+    where = f"{table.of_dates(context.dates)} and model_version = {model.version}"
+    with _turn(context, "predict", beside=f"predict {context.dates}"):
         staged.write(score(rows, model, tables), where)
         count = staged.count(spark)
     return _result(
@@ -265,31 +268,31 @@ def predict(context: Context) -> StepResult:
 
 
 def publish(context: Context) -> StepResult:
-    """Put the newest scores of one prediction date live in the warehouse."""
+    """Put the newest scores of each prediction date live in the warehouse, a batch for each."""
     from jobs.prediction.publish import Source, publish_batch
     from jobs.prediction.published_table import PublishedTable
 
-    plan = context.plan
-    with _turn(context, "publish", beside=f"publish {context.date}"):
-        frame, version = newest_scores(context)
-        # The registered model bears the use case's name.
-        source = Source(plan.name, version)
-        table = PublishedTable.of(plan)
-        published = publish_batch(frame, table, context.date, source, plan.settings)
+    plan, table, done = context.plan, PublishedTable.of(context.plan), []
+    for date in context.dates:
+        with _turn(context, "publish", beside=f"publish {date}"):
+            frame, version = newest_scores(context, date)
+            # The registered model bears the use case's name.
+            source = Source(plan.name, version)
+            done.append(publish_batch(frame, table, date, source, plan.settings))
     return _result(
         context,
         "publish",
-        published.sentence,
-        {f"predictions.{plan.name}": published.rows},
+        " ".join(each.sentence for each in done),
+        {f"predictions.{plan.name}": sum(each.rows for each in done)},
         {
-            "batch_id": published.batch_id,
+            "batch_id": done[-1].batch_id,
             "model_version": version,
-            "changed": published.changed,
+            "changed": any(each.changed for each in done),
         },
     )
 
 
-def newest_scores(context: Context) -> tuple[DataFrame, int]:
+def newest_scores(context: Context, date: dt.date) -> tuple[DataFrame, int]:
     """The scores of a date by the version that scored it last, and that version.
 
     Raises:
@@ -298,12 +301,12 @@ def newest_scores(context: Context) -> tuple[DataFrame, int]:
     from pyspark.sql import functions as f
 
     table = context.tables.predictions()
-    found = table.read(context.engine.session()).where(table.of_dates([context.date]))
+    found = table.read(context.engine.session()).where(table.of_dates([date]))
     version = found.agg(f.max_by("model_version", "scored_at")).collect()[0][0]
     if version is None:
         raise Refused(
-            f"There are no scores of {context.plan.name} for {context.date}.",
-            f"Run `daybreak run predict {context.plan.name} --date {context.date}` and its gate.",
+            f"There are no scores of {context.plan.name} for {date}.",
+            f"Run `daybreak run predict {context.plan.name} --date {date}` and its gate.",
         )
     return found.where(f.col("model_version") == version), int(version)
 
@@ -316,7 +319,7 @@ def monitor(context: Context) -> StepResult:
     from jobs.monitoring.night import measure
 
     try:
-        scored = newest_scores(context)
+        scored = newest_scores(context, context.date)
     except Refused:
         scored = None
     return measure(context, scored)
@@ -409,7 +412,7 @@ def _require_tonight(context: Context, done: list[Conforming]) -> None:
     Raises:
         Refused: that day is over its source's budget, or no file of the snapshot is within it.
     """
-    if len(context.dates) > 1:
+    if not context.is_night:
         return
     sources = context.plan.usecase.sources
     refused = [

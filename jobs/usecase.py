@@ -99,7 +99,10 @@ class Column(Spec):
 
     type: Literal["string", "integer", "number", "boolean", "date", "timestamp"]
     header: str | None = Field(default=None, description="Its name in the file, if another.")
-    required: bool = Field(default=False, description="A missing value goes to quarantine.")
+    required: bool = Field(
+        default=False,
+        description="A row without a value goes to quarantine; always so of key and date.",
+    )
     min: float | None = Field(default=None, description="Smallest value allowed.")
     max: float | None = Field(default=None, description="Largest value allowed.")
     values: tuple[str, ...] | None = Field(default=None, description="The only values allowed.")
@@ -116,7 +119,12 @@ class Column(Spec):
     @property
     def evolves(self) -> bool:
         """Whether files of some days have it otherwise than those of others."""
-        return bool(self.since or self.until or self.formerly)
+        return self.is_partly_there or bool(self.formerly)
+
+    @property
+    def is_partly_there(self) -> bool:
+        """Whether files of some days lack it."""
+        return bool(self.since or self.until)
 
     def headers(self, name: str) -> tuple[str, ...]:
         """What files call a column of this name: today's header first, then those it had."""
@@ -128,7 +136,10 @@ class Column(Spec):
 
 
 class Rule(Spec):
-    """A rule over a whole row: rows for which the SQL expression is false are quarantined."""
+    """A rule over a whole row: rows for which the SQL expression is false are quarantined.
+
+    One for which it is null, as a division by zero is, passes.
+    """
 
     name: Name
     expression: str = Field(min_length=1)
@@ -176,6 +187,13 @@ class Budget(Spec):
 
     share: float = Field(default=0.02, ge=0, le=1, description="Share of the day's rows.")
     rows: int | None = Field(default=None, ge=0, description="Number of rows, if that is less.")
+    files: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the day's files, or of their bytes if that is more, that may be "
+        "refused.",
+    )
     rules: dict[str, Bound] = Field(
         default_factory=dict, description="Bounds on single rules, by their names."
     )
@@ -224,6 +242,10 @@ class Source(Spec):
         """Whether its files are of one day each; a snapshot's hold all there is."""
         return self.arrives.as_ == "daily"
 
+    def is_required(self, name: str) -> bool:
+        """Whether a row without this column is of no use: what names a row, or its day, is."""
+        return self.columns[name].required or name in self.key or name == self.date
+
     def day_for(self, date: dt.date) -> dt.date:
         """Of a daily source, the day whose files the night of a prediction date needs."""
         return date - dt.timedelta(days=self.arrives.lag)
@@ -242,6 +264,9 @@ class Source(Spec):
         evolving = sorted(name for name, column in self.columns.items() if column.evolves)
         if evolving and self.drift != "declared":
             raise ValueError(f"since, until and formerly of {evolving} need `drift: declared`")
+        partly = sorted(name for name in wanted if self.columns[name].is_partly_there)
+        if partly:
+            raise ValueError(f"{partly} is key or date, which files of every day have")
         if self.is_daily != ("{date}" in self.landing):
             raise ValueError("a daily source has {date} in `landing`, a snapshot has not")
         if self.is_daily and self.date is None:

@@ -54,7 +54,11 @@ def typed(name: str, column: Column) -> Expression:
 
 def checks(spec: Source) -> list[Check]:
     """Every way in which a single row can fail, but for a record that could not be split."""
-    found = [check for name, column in spec.columns.items() for check in _of_column(name, column)]
+    found = [
+        check
+        for name, column in spec.columns.items()
+        for check in _of_column(name, column, required=spec.is_required(name))
+    ]
     if spec.date and spec.is_daily:
         other_day = f.col(spec.date) != f.col("_batch_date")
         found.append(Check("wrong_date", spec.date, other_day, _text(spec.date)))
@@ -69,10 +73,10 @@ def fails(spec: Source) -> Expression:
     return f.coalesce(reduce(or_, ways, f.col("_malformed").isNotNull()), f.lit(False))
 
 
-def _of_column(name: str, column: Column) -> list[Check]:
+def _of_column(name: str, column: Column, *, required: bool) -> list[Check]:
     value, text = f.col(name), _text(name)
     ways: list[tuple[str, Expression]] = []
-    if column.required:
+    if required:
         ways.append(("required", text.isNull() & _there(column)))
     if column.type != "string":
         ways.append(("type", text.isNotNull() & _mistyped(value, text, column)))
@@ -92,7 +96,7 @@ def _of_column(name: str, column: Column) -> list[Check]:
 
 def _there(column: Column) -> Expression:
     """Whether the files of a row's day have the column at all."""
-    if not (column.since or column.until):
+    if not column.is_partly_there:
         return f.lit(True)
     first, last = column.since or dt.date.min, column.until or dt.date.max
     return f.col("_batch_date").between(f.lit(first), f.lit(last))

@@ -42,6 +42,7 @@ class Failure:
         total: rows that were looked at.
         examples: a few values that do not fit.
         field: the place in the use-case file that the expectation comes from.
+        day: the batch date that was looked at by itself, or empty.
     """
 
     expectation: str
@@ -52,9 +53,11 @@ class Failure:
     total: int | None
     examples: tuple[str, ...]
     field: str
+    day: str = ""
 
     def __str__(self) -> str:
-        what = f"{self.expectation}({self.column or ''}) failed"
+        of_day = f" on {self.day}" if self.day else ""
+        what = f"{self.expectation}({self.column or ''}) failed{of_day}"
         wanted = f" (expected {self.wanted})" if self.wanted else ""
         if self.unexpected_count is None:
             return f"{what}: found {self.observed}{wanted}"

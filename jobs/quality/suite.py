@@ -61,7 +61,12 @@ def silver(plan: Plan, source: str) -> Suite:
     spec = plan.usecase.sources[source]
     table = Tables(plan).silver(source)
     where = f"sources.{source}"
-    required = [name for name, column in spec.columns.items() if column.required]
+    # Of a column that files of some days lack, the rows' own rule knows when it must be there.
+    required = [
+        name
+        for name, column in spec.columns.items()
+        if spec.is_required(name) and not column.is_partly_there
+    ]
     never_null = dict.fromkeys((*required, *table.key))
     return Suite(
         table.name,
@@ -73,6 +78,15 @@ def silver(plan: Plan, source: str) -> Suite:
             *_declared(plan.usecase.gates.silver.get(source, ()), f"gates.silver.{source}"),
         ),
     )
+
+
+def silver_day(plan: Plan, source: str) -> Suite:
+    """What the owner expects of `silver.<source>`, for the rows of a single batch date.
+
+    Of several days together half of them can make up for one that is empty.
+    """
+    expected = _declared(plan.usecase.gates.silver.get(source, ()), f"gates.silver.{source}")
+    return Suite(Tables(plan).silver(source).name, tuple(expected))
 
 
 def features(plan: Plan, dates: Dates) -> Suite:

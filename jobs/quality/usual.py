@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,6 +144,12 @@ def unusual(day: Profile, before: Mapping[int, Profile], usual: Usual, where: st
     return [*found, *_vanished(day, before, usual, where)]
 
 
+def valueless(rows: DataFrame, names: Sequence[str]) -> list[str]:
+    """Those of some columns that have not one value in some rows."""
+    (counts,) = rows.agg(*[f.count(name).alias(name) for name in names]).collect()
+    return [name for name in names if not counts[name]]
+
+
 def _vanished(
     day: Profile, before: Mapping[int, Profile], usual: Usual, where: str
 ) -> Iterator[Failure]:
@@ -162,7 +168,7 @@ def _columns(spec: Source) -> Iterator[tuple[str, dict[str, Column]]]:
         if name == spec.date:
             continue
         missing = f.avg(f.col(name).isNull().cast("int"))
-        statistics = {} if column.required else {f"missing {name}": missing}
+        statistics = {} if spec.is_required(name) else {f"missing {name}": missing}
         if column.type in ("integer", "number"):
             statistics |= {f"mean {name}": f.avg(name), f"spread {name}": f.stddev_pop(name)}
         elif column.type == "string":

@@ -39,7 +39,8 @@ def gates(dag_id: str, batch: str) -> HTMLResponse:
     """What the gates of a run's dates said, table by table."""
     found = _answers(dag_id, batch)
     rows = "".join(
-        f'<tr><td><a href="{escape(batch)}/{escape(each.table)}">{escape(each.table)}</a></td>'
+        f'<tr><td><a href="{escape(batch)}/{escape(each.table)}/{escape(each.name)}">'
+        f"{escape(each.table)}</a></td>"
         f"<td>{'let through' if each.passed else 'refused'}</td>"
         f'<td class="number">{each.rows:,}</td><td>{escape(each.checked_at[:19])}</td></tr>'
         for each in found
@@ -54,13 +55,13 @@ def gates(dag_id: str, batch: str) -> HTMLResponse:
     )
 
 
-@app.get("/gates/{dag_id}/{batch}/{table}", dependencies=MAY_SEE)
-def data_docs(dag_id: str, batch: str, table: str) -> HTMLResponse:
-    """The Data Docs of one table."""
-    for each in _answers(dag_id, batch):
-        if each.table == table and (page := files.read_text(each.page)) is not None:
-            return HTMLResponse(page, headers=SAFE)
-    raise HTTPException(404, f"No gate looked at {table} for {batch}.")
+@app.get("/gates/{dag_id}/{batch}/{table}/{name}", dependencies=MAY_SEE)
+def data_docs(dag_id: str, batch: str, table: str, name: str) -> HTMLResponse:
+    """The Data Docs of one validation of a table."""
+    found = [each for each in _answers(dag_id, batch) if (each.table, each.name) == (table, name)]
+    if found and (page := files.read_text(found[0].page)) is not None:
+        return HTMLResponse(page, headers=SAFE)
+    raise HTTPException(404, f"No gate looked at {table} for {batch}, or it is not kept any more.")
 
 
 def _answers(dag_id: str, batch: str) -> list[GateAnswer]:

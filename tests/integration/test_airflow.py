@@ -6,6 +6,7 @@ The stack is as the demo left it: a training, and the nights of 1 to 7 October 2
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -81,17 +82,23 @@ def test_a_gate_s_task_links_to_its_data_docs(airflow: AirflowApi, stack: Stack)
     page = f"/daybreak/gates/{NIGHTLY}/2013-10-03"
     shown = airflow.http.get(page).text
     for table in ("silver.actuals", "gold.features", "gold.predictions"):
-        assert f'<a href="2013-10-03/{table}">{table}</a></td><td>let through</td>' in shown
-        document = airflow.http.get(f"{page}/{table}")
+        link = rf'<a href="2013-10-03/({table}/[^"]+)">{table}</a></td><td>let through</td>'
+        (found,) = re.findall(link, shown)
+        document = airflow.http.get(f"{page}/{found}")
         assert "Expectation" in document.text
         # What is in the data may be in the page, and must not run there.
         safe = document.headers["Content-Security-Policy"]
         assert safe.startswith("sandbox; default-src 'none'")
         assert "script-src" not in safe
 
-    for nowhere in (f"{page}/silver.nobody", page.replace("03", "99"), page.replace("fl", "x")):
+    for nowhere in (
+        f"{page}/silver.nobody/x",
+        f"{page}/gold.features/x",
+        page.replace("03", "99"),
+        page.replace("fl", "x"),
+    ):
         assert airflow.http.get(nowhere).status_code == 404
-    for visitor in (page, f"{page}/gold.features"):
+    for visitor in (page, f"{page}/{found}"):
         assert httpx.get(f"{stack.settings.airflow_url}{visitor}").status_code == 401
 
 

@@ -29,15 +29,18 @@ SPEC = Source.model_validate(
         "key": ["day", "who"],
         "date": "day",
         "columns": {
-            "day": {"type": "date", "required": True},
-            "who": {"type": "string", "required": True, "pattern": "[a-z]+[0-9]*"},
+            "day": {"type": "date"},
+            "who": {"type": "string", "pattern": "[a-z]+[0-9]*"},
             "n": {"type": "integer", "min": 0},
             "x": {"type": "number", "max": 100},
             "at": {"type": "timestamp"},
             "ok": {"type": "boolean"},
             "kind": {"type": "string", "values": ["a", "b"]},
         },
-        "rules": [{"name": "n_below_x", "expression": "n < x"}],
+        "rules": [
+            {"name": "n_below_x", "expression": "n < x"},
+            {"name": "share", "expression": "n / x < 0.9 and cast(kind as int) is null"},
+        ],
     }
 )
 SCHEMA = StructType(
@@ -76,7 +79,9 @@ CASES: list[tuple[dict[str, Any], list[tuple[str, str | None, str | None]]]] = [
     ({"at": "2024-01-02"}, [("type", "at", "2024-01-02")]),
     ({"ok": "maybe"}, [("type", "ok", "maybe")]),
     ({"kind": "c"}, [("set", "kind", "c")]),
-    ({"n": "5", "x": "3"}, [("n_below_x", None, None)]),
+    ({"n": "5", "x": "5.2"}, [("share", None, None)]),
+    # What cannot be divided, or cast, is null in a rule, and fails no other row.
+    ({"n": "-0", "x": "0.0"}, [("n_below_x", None, None)]),
     ({"n": "-1", "kind": "c"}, [("range", "n", "-1"), ("set", "kind", "c")]),
     ({"day": None, "who": None, "_malformed": "2 fields"}, [("malformed", None, "2 fields")]),
 ]

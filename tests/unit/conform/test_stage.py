@@ -8,35 +8,17 @@ from pyspark.sql import SparkSession
 
 from jobs.conform.stage import Conforming, stage
 from jobs.lake.deliveries import taken
-from jobs.lake.local_rows import local_rows
 from jobs.lake.made import UNSOUND, Made
 from jobs.lake.moments import micros
 from jobs.lake.refused import Refusals
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
 from jobs.usecase import UseCase
+from tests.unit.conform.visits import T0, arrive
 
 FIRST, SECOND = dt.date(2024, 1, 2), dt.date(2024, 1, 3)
 BOTH = Dates(FIRST, SECOND)
-T0 = dt.datetime(2024, 1, 4, 1, 30, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
-
-
-def arrive(
-    spark: SparkSession,
-    tables: Tables,
-    day: dt.date,
-    visits: list[tuple[str, str]],
-    at: dt.datetime = T0,
-) -> None:
-    bronze, ledger, name, sha = tables.bronze("visits"), tables.ledger(), f"{day}.csv", f"{day}{at}"
-    rows = [
-        (str(day), who, spent, day, at, name, n, None, None, sha)
-        for n, (who, spent) in enumerate(visits, 1)
-    ]
-    bronze.append(local_rows(spark, rows, bronze.schema).coalesce(1))
-    entry = ("visits", name, sha, 1, len(visits), day, at, "taken", "", at)
-    ledger.append(local_rows(spark, [entry], ledger.schema).coalesce(1))
 
 
 def staged(spark: SparkSession, tables: Tables, dates: Dates, batch: str) -> Conforming:

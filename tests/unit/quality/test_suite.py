@@ -49,6 +49,17 @@ def test_no_column_is_asked_twice_whether_it_is_null(plan: Plan) -> None:
         assert set(counted.values()) == {1}
 
 
+def test_a_column_that_files_of_some_days_lack_may_be_null(plan: Plan) -> None:
+    """Its row rule knows the days; the gate sees days before and after together."""
+    usecase, actuals = plan.usecase, plan.usecase.sources["actuals"]
+    later = {"dest": actuals.columns["dest"].model_copy(update={"since": dt.date(2013, 6, 1)})}
+    spec = actuals.model_copy(update={"columns": {**actuals.columns, **later}, "drift": "declared"})
+    changed = usecase.model_copy(update={"sources": {**usecase.sources, "actuals": spec}})
+    asked = _found(suite.silver(Plan(changed, plan.settings), "actuals"), suite.NOT_NULL)
+    assert "dest" not in asked
+    assert {"carrier", "flight_date"} <= set(asked)
+
+
 def test_numbers_without_ends_must_still_be_finite(plan: Plan) -> None:
     (alt,) = [
         one
