@@ -121,6 +121,12 @@ class Column(Spec):
         """Whether files of some days have it otherwise than those of others."""
         return self.is_partly_there or bool(self.formerly)
 
+    @model_validator(mode="after")
+    def _ends_are_of_numbers(self) -> Self:
+        if self.type not in ("integer", "number") and (self.min, self.max) != (None, None):
+            raise ValueError(f"min and max are of numbers, and this is a {self.type}")
+        return self
+
     @property
     def is_partly_there(self) -> bool:
         """Whether files of some days lack it."""
@@ -410,11 +416,22 @@ class Monitor(Spec):
     fresh_within_hours: float = Field(default=30, gt=0)
 
 
+# Under these names Great Expectations is told which columns to look at.
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+
+
 class Expectation(Spec):
     """One Great Expectations expectation, by its own name and arguments."""
 
     expect: str = Field(pattern=r"^expect_[a-z0-9_]+$")
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it names."""
+        named = [self.arguments.get(name) for name in COLUMN_ARGUMENTS]
+        lists = (each if isinstance(each, list) else [each] for each in named if each is not None)
+        return tuple(str(name) for some in lists for name in some)
 
 
 class Gates(Spec):
@@ -447,35 +464,60 @@ class UseCase(Spec):
     predict: Predict = Predict()
     monitor: Monitor = Monitor()
 
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone")
+        return value
+
     @model_validator(mode="after")
-    def _parts_agree(self) -> Self:
-        if self.timezone not in available_timezones():
-            raise ValueError(f"timezone {self.timezone!r} is not an IANA time zone")
+    def _entities_and_labels_have_sources(self) -> Self:
         for field, source in (("entity", self.entity.source), ("label", self.label.source)):
             if source not in self.sources:
                 raise ValueError(f"{field}.source {source!r} is not one of sources")
             missing = sorted(set(self.entity.key) - set(self.sources[source].columns))
             if missing:
                 raise ValueError(f"source {source!r} lacks the entity's key columns {missing}")
-        chained = [
-            f"sources.{name}.columns.{column}"
+        told = self.sources[self.label.source]
+        if told.is_daily and told.date != self.entity.date:
+            raise ValueError(
+                f"label.source {self.label.source!r} is laid out by {told.date!r}, and labels are "
+                f"of entity.date {self.entity.date!r}: both must be the same column"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _references_are_of_snapshots(self) -> Self:
+        referring = {
+            f"sources.{name}.columns.{column}": (of, spec.references)
             for name, of in self.sources.items()
             for column, spec in of.columns.items()
-            if spec.references and not of.is_daily
-        ]
-        if chained:
+            if spec.references
+        }
+        if chained := [where for where, (of, _) in referring.items() if not of.is_daily]:
             raise ValueError(f"{', '.join(chained)}: a snapshot refers to nothing")
         nowhere = [
-            f"sources.{name}.columns.{column}.references {spec.references!r}"
-            for name, of in self.sources.items()
-            for column, spec in of.columns.items()
-            if spec.references and not self._is_snapshot_column(spec.references)
+            f"{where}.references {to!r}"
+            for where, (_, to) in referring.items()
+            if not self._is_snapshot_column(to)
         ]
         if nowhere:
             raise ValueError(f"{', '.join(nowhere)}: not a column of a snapshot")
+        return self
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
         unknown = sorted(set(self.gates.silver) - set(self.sources))
         if unknown:
             raise ValueError(f"gates.silver names sources that are not declared: {unknown}")
+        for source, expected in self.gates.silver.items():
+            named = {name for each in expected for name in each.columns}
+            if unknown := sorted(named - set(self.sources[source].columns)):
+                raise ValueError(f"gates.silver.{source} names columns it has not: {unknown}")
+        named = {name for each in self.gates.features for name in each.columns}
+        if unknown := sorted(named - {*self.features.names, *self.entity.key}):
+            raise ValueError(f"gates.features names unknown features: {unknown}")
         unknown = sorted(
             (set(self.model.rule.by) | set(self.predict.columns)) - set(self.features.names)
         )

@@ -43,15 +43,20 @@ STEPS: tuple[Step, ...] = (
 MOMENTS = ("scored_at", "seen_at")
 # A night reads and writes days after this one, but for the history of its features.
 RECENT = NIGHT - dt.timedelta(days=21)
-# What a process needs before a step begins.
-START_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Clean:
-    """What a clean run of a night leaves, and the seconds that each step takes as a process."""
+    """What a clean run of a night leaves.
+
+    Attributes:
+        state: of its tables.
+        start: seconds that a process needs before its step begins to work.
+        seconds: that each step works.
+    """
 
     state: Mapping[str, str]
+    start: float
     seconds: Mapping[Step, float]
 
 
@@ -109,10 +114,10 @@ class Night:
         return [steps_module.run(step[0], self._context(step, date)) for step in steps]
 
     def timed(self, step: Step) -> float:
-        """Run a step here; gives the seconds that it would take as a process of its own."""
+        """Run a step in this process; gives the seconds that it took."""
         began = time.monotonic()
         self.run([step])
-        return time.monotonic() - began + START_SECONDS
+        return time.monotonic() - began
 
     def refused(self, step: Step, date: dt.date = NIGHT) -> str:
         """Run a step that must be refused; gives what it said."""

@@ -15,7 +15,7 @@ from jobs.errors import Refused
 from jobs.quality.docs import page
 from jobs.quality.expectations import GateBroken, answers, batch_of, expectation
 from jobs.quality.suite import Expected, Suite, declared
-from jobs.usecase import UseCase
+from jobs.usecase import COLUMN_ARGUMENTS, UseCase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,7 +25,6 @@ EXAMPLES = 3
 FAILURES_SAID = 3
 YES_OR_NO: dict[str, Any] = {"result_format": "BOOLEAN_ONLY"}
 DETAILS: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}
-COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 LONGEST_EXAMPLE = 200
 
 

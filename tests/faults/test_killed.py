@@ -31,7 +31,8 @@ def killed_night(
     with base.copy() as copy:
         night, kills = Night(stack, copy), 0
         for step in STEPS:
-            kills += night.kill(step, chance.uniform(0.3, 1.0) * clean.seconds[step])
+            work = chance.uniform(0.0, 0.9) * clean.seconds[step]
+            kills += night.kill(step, 0.8 * clean.start + work)
             night.finish(step)
         return kills, night.state()
 

@@ -43,9 +43,34 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
         (lambda spec: spec["model"]["parameters"].update(max_deep=6), "['max_deep'] cannot be set"),
         (lambda spec: spec["predict"].update(columns=["carrier"]), "['carrier'] are published"),
         (lambda spec: spec["predict"].update(columns=["colour"]), "['colour']"),
+        (lambda spec: spec["sources"]["schedule"]["key"].append("nope"), "nope"),
         (
-            lambda spec: spec["sources"]["schedule"]["key"].append("nope"),
-            "nope",
+            lambda spec: (
+                spec["sources"]["actuals"].update(date="day", drift="declared")
+                or spec["sources"]["actuals"]["columns"].update(day={"type": "date"})
+            ),
+            "label.source 'actuals' is laid out by 'day', and labels are of entity.date",
+        ),
+        (
+            lambda spec: (
+                spec["sources"]["actuals"]["columns"]["carrier"].update(since="2013-02-01")
+                or spec["sources"]["actuals"].update(drift="declared")
+            ),
+            "['carrier'] is key or date, which files of every day have",
+        ),
+        (
+            lambda spec: spec["sources"]["actuals"]["columns"]["dest"].update(max=3),
+            "min and max are of numbers, and this is a string",
+        ),
+        (
+            lambda spec: spec["gates"]["silver"]["actuals"][0]["arguments"].update(column="delay"),
+            "gates.silver.actuals names columns it has not: ['delay']",
+        ),
+        (
+            lambda spec: spec["gates"].update(
+                features=[{"expect": "expect_column_to_exist", "arguments": {"column": "nope"}}]
+            ),
+            "gates.features names unknown features: ['nope']",
         ),
     ],
 )
