@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 UV := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
+# A terminal sees what is fetched; in a log every file would be a line.
+QUIET = $$(test -t 2 || echo --quiet)
 
 .PHONY: demo test unit integration lint jars up down
 
@@ -38,5 +40,5 @@ $(READY): pyproject.toml uv.lock
 	@echo "▸ Installing the locked packages (2 GB on the first run)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	@start=$$(date +%s); $(BIN)/uv sync --locked --inexact --quiet --python $(BIN)/python && echo "✓ Installing: $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); $(BIN)/uv sync --locked --inexact $(QUIET) --python $(BIN)/python && echo "✓ Installing: $$(( $$(date +%s) - start )) s"
 	@touch $@

@@ -113,12 +113,12 @@ class AirflowApi:
         """Wait until no backfill of a DAG is under way; False if one still is after `within`."""
         return _until(lambda: self.unfinished_backfill(dag) is None, within)
 
-    def backfill(self, dag: str, dates: Dates, *, again: bool = False) -> int:
+    def backfill(self, dag: str, dates: Dates) -> int:
         """Run a range of past dates by Airflow's backfill; gives its id.
 
         Two dates are under way at a time: while one waits for Airflow to start its next task, the
         other computes (seen: 22 instead of 30 s a night). They take turns on the lake by its lock.
-        Dates whose newest run succeeded, or is under way, are left out; `again` takes them too.
+        Dates that are under way are left out; those whose newest run has ended run again.
         An earlier backfill whose runs have ended is waited for until Airflow has closed it.
         """
         self.closed(dag)
@@ -128,7 +128,7 @@ class AirflowApi:
             "from_date": f"{dates.first}T00:00:00Z",
             "to_date": f"{dates.last}T23:59:59Z",
             "max_active_runs": AT_ONCE,
-            "reprocess_behavior": "completed" if again else "failed",
+            "reprocess_behavior": "completed",
         }
         return int(self._call("POST", "/backfills", json=body)["id"])
 

@@ -83,7 +83,8 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
         found = publications(plan.settings, plan.name)
         return {each.prediction_date for each in found if each.live}
 
-    if live().issuperset(NIGHTS):
+    ranges = lacking(live())
+    if not ranges:
         say("All seven nights were published before.")
         return
     dag = f"{plan.name}__nightly"
@@ -93,16 +94,29 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
         if begun := airflow.unfinished_backfill(dag):
             say(f"Airflow is still busy with backfill {begun}, which began before: waiting for it.")
             airflow.wait_backfill(dag, begun, NIGHTS, say)
-            if live().issuperset(NIGHTS):
-                return
-        backfill = airflow.backfill(dag, NIGHTS, again=bool(live()))
-        for run in airflow.wait_backfill(dag, backfill, NIGHTS, say):
-            if run.state != "success":
-                raise Refused(
-                    f"The night of {run.date} failed: "
-                    f"{' '.join(airflow.failures(dag, run.run_id))}",
-                    f"See {plan.settings.airflow_url}/dags/{dag}/runs/{run.run_id}.",
-                )
+            ranges = lacking(live())
+        for dates in ranges:
+            backfill = airflow.backfill(dag, dates)
+            for run in airflow.wait_backfill(dag, backfill, dates, say):
+                if run.state != "success":
+                    raise Refused(
+                        f"The night of {run.date} failed: "
+                        f"{' '.join(airflow.failures(dag, run.run_id))}",
+                        f"See {plan.settings.airflow_url}/dags/{dag}/runs/{run.run_id}.",
+                    )
+
+
+def lacking(live: set[dt.date]) -> list[Dates]:
+    """The nights that are not live, as ranges: a backfill takes one."""
+    ranges: list[Dates] = []
+    for date in NIGHTS:
+        if date in live:
+            continue
+        if ranges and ranges[-1].shifted(last=1).last == date:
+            ranges[-1] = Dates(ranges[-1].first, date)
+        else:
+            ranges.append(Dates.one(date))
+    return ranges
 
 
 def _picture(plan: Plan, watch: Stopwatch) -> None:

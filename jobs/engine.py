@@ -186,7 +186,7 @@ class Engine:
         except Exception as error:
             raise Unavailable(
                 f"Spark Connect at {host}:{address.port} does not answer.",
-                "Run `daybreak status`, then `daybreak up` to start what is down.",
+                "Run `daybreak status`; `daybreak up` starts embedded services that are down.",
             ) from error
         return session  # type: ignore[return-value]
 

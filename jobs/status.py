@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import DaybreakError
 from jobs.plan import Plan
-from jobs.settings import Settings
+from jobs.settings import Settings, settings_file
 from jobs.usecase import names
 
 if TYPE_CHECKING:
     from daybreak_local.probes import Service
     from jobs.quality.kept import GateAnswer
+
+
+ADDRESSES = {"spark", "mlflow_url", "warehouse_host", "airflow_url"}
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,20 @@ class Overview:
 
 def overview(settings: Settings) -> Overview:
     """Ask every service and look at every use case; what is down is said, not raised."""
-    from daybreak_local.probes import status
-
     return Overview(
         home=str(settings.home),
-        services=tuple(status(settings.home)),
+        services=tuple(_services(settings)),
         use_cases=tuple(_use_case(name, settings) for name in names(settings.usecases)),
     )
+
+
+def _services(settings: Settings) -> list[Service]:
+    from daybreak_local.probes import elsewhere, status
+
+    # A home that was never started, beside addresses that somebody set: the services are others'.
+    if settings.model_fields_set & ADDRESSES and not settings_file(settings.home).exists():
+        return elsewhere(settings)
+    return status(settings.home)
 
 
 def _use_case(name: str, settings: Settings) -> UseCaseStatus:

@@ -29,6 +29,8 @@ from jobs.settings import Settings
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
 CONNECT_PORT = 15002
 MASTER_PORT = 7077
+MLFLOW_PORT = 5000
+AIRFLOW_PORT = 8080
 BUCKETS = ("landing", "mlflow")
 
 _CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -67,7 +69,7 @@ def mlflow() -> None:
     from mlflow.server.fastapi_app import app
 
     gate = tracking.Login(app, settings.mlflow_user, password)
-    uvicorn.run(gate, host=EVERY_ADDRESS, port=5000, access_log=False, log_level="warning")
+    uvicorn.run(gate, host=EVERY_ADDRESS, port=MLFLOW_PORT, access_log=False, log_level="warning")
 
 
 def mlflow_environment(database: str) -> dict[str, str]:
@@ -92,7 +94,7 @@ def mlflow_health() -> None:
     settings = Settings()
     password = _secret("DAYBREAK_MLFLOW_PASSWORD", settings.mlflow_password)
     login = base64.b64encode(f"{settings.mlflow_user}:{password}".encode()).decode()
-    request = urllib.request.Request("http://127.0.0.1:5000/health")
+    request = urllib.request.Request(f"http://127.0.0.1:{MLFLOW_PORT}/health")
     request.add_header("Authorization", f"Basic {login}")
     urllib.request.urlopen(request, timeout=4).close()  # noqa: S310 # the address is above
 
@@ -139,7 +141,8 @@ def airflow_api_server() -> NoReturn:
     password = _secret("DAYBREAK_AIRFLOW_PASSWORD", settings.airflow_password)
     users = json.dumps({settings.airflow_user: password}) + "\n"
     config = _private({"passwords.json": users}) / "passwords.json"
-    command = ["airflow", "api-server", "--host", EVERY_ADDRESS, "--port", "8080", "--workers", "1"]
+    where = ["--host", EVERY_ADDRESS, "--port", str(AIRFLOW_PORT)]
+    command = ["airflow", "api-server", *where, "--workers", "1"]
     _become(command, {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(config)})
 
 

@@ -29,7 +29,7 @@ from jobs.errors import Refused, Unavailable
 from jobs.ingest.deltatable import Landed
 from jobs.ingest.landing import LandedFile
 from jobs.ingest.records import batches
-from jobs.ingest.store import Store
+from jobs.ingest.store import ACCESS, Store
 from jobs.ingest.text import Limits, Unreadable
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
@@ -47,7 +47,7 @@ FILES = StructType(
         StructField("sha256", StringType()),
     ]
 )
-INSPECTED = "name string, sha256 string, rows long, reason string, lost string"
+INSPECTED = "name string, sha256 string, rows long, reason string, lost string, denied string"
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def inspect(
 
     Raises:
         Unavailable: the store did not answer an executor.
+        Refused: it did not let an executor in; that says nothing of the files.
     """
     open_files = [file for file in files if not file.problem]
     refused = [Inspected(file, "", 0, file.problem) for file in files if file.problem]
@@ -85,6 +86,8 @@ def inspect(
     for row in found:
         if row["lost"]:
             raise Unavailable(row["lost"], "The next attempt may succeed.")
+        if row["denied"]:
+            raise Refused(row["denied"], ACCESS)
     return refused + [
         Inspected(by_name[row["name"]], row["sha256"], row["rows"], row["reason"]) for row in found
     ]
@@ -160,15 +163,15 @@ class _Inspect:
 
     def __call__(self, listed: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for file in _each(listed):
-            sha256, rows, reason, lost = "", 0, "", ""
+            sha256, rows, reason, lost, denied = "", 0, "", "", ""
             try:
                 sha256, rows, reason = self._one(file)
             except Unavailable as error:
                 lost = error.sentence
             except Refused as error:
-                reason = f"cannot be opened: {error.sentence}"
-            found = (file["name"], sha256, rows, reason, lost)
-            names = ("name", "sha256", "rows", "reason", "lost")
+                denied = error.sentence
+            found = (file["name"], sha256, rows, reason, lost, denied)
+            names = ("name", "sha256", "rows", "reason", "lost", "denied")
             yield pa.RecordBatch.from_arrays([pa.array([each]) for each in found], names=names)
 
     def _one(self, file: dict[str, Any]) -> tuple[str, int, str]:

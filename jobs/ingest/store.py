@@ -24,6 +24,22 @@ from jobs.lake.moments import micros, moment
 
 ARRIVED = "arrived-at"
 IN_MEMORY = 32 << 20
+ACCESS = "Check that the bucket exists, and that the credentials are valid and may read it."
+# What stores say of a fault that passes, also with a status below 500.
+PASSING = {
+    "BandwidthLimitExceeded",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "TooManyRequestsException",
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,12 @@ class Store(Protocol):
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """A file's bytes as they are stored; `FileNotFoundError` if it has gone."""
+        """A file's bytes as they are stored.
+
+        Raises:
+            OSError: this file cannot be opened; `FileNotFoundError` if it has gone.
+            Refused, Unavailable: the store gives nobody anything, for good or for now.
+        """
         ...
 
     def table(self, name: str) -> tuple[str, dict[str, str]]:
@@ -181,7 +202,7 @@ class Bucket:
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         with SpooledTemporaryFile(IN_MEMORY) as copy:
-            with _reachable(self):
+            with _reachable(self, self._key(name)):
                 self._fetch(name, cast(BinaryIO, copy))
             copy.seek(0)
             yield cast(BinaryIO, copy)
@@ -194,6 +215,8 @@ class Bucket:
             )
         except client.exceptions.NoSuchKey as error:
             raise FileNotFoundError(name) from error
+        except client.exceptions.InvalidObjectState as error:
+            raise OSError(f"{name} is archived") from error
         md5 = hashlib.md5(usedforsecurity=False)
         for chunk in answer["Body"].iter_chunks(1 << 20):
             md5.update(chunk)
@@ -242,22 +265,30 @@ class Bucket:
 
 
 @contextmanager
-def _reachable(bucket: Bucket) -> Iterator[None]:
+def _reachable(bucket: Bucket, key: str = "") -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    where = f"s3://{bucket.bucket}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
+    where = f"s3://{bucket.bucket}/{key}".rstrip("/")
+    where += f" at {bucket.endpoint}" if bucket.endpoint else ""
     try:
         yield
-    except BotoCoreError as error:
-        raise Unavailable(
-            f"The landing store {where} cannot be read: {error}.",
-            "Check the address and the network; the next attempt may succeed.",
-        ) from error
-    except ClientError as error:
-        raise Refused(
-            f"The landing store {where} refused: {error}.",
-            "Check that the bucket exists and that the credentials may read it.",
-        ) from error
+    except (BotoCoreError, ClientError) as error:
+        if _passes(error):
+            raise Unavailable(
+                f"{where} cannot be read: {error}.",
+                "Check the address and the network; the next attempt may succeed.",
+            ) from error
+        raise Refused(f"The landing store refused {where}: {error}.", ACCESS) from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the next attempt may succeed: the store was not reached, is busy, or has a fault."""
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+    if not isinstance(error, ClientError):
+        return not isinstance(error, (NoCredentialsError, PartialCredentialsError))
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status >= 500 or status == 429 or error.response["Error"]["Code"] in PASSING
 
 
 def _common(starts: list[str]) -> str:

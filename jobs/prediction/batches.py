@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import errors, sql
 
-from jobs.errors import Refused
+from jobs.errors import Refused, Unavailable
 from jobs.prediction.live import go_live, record_change
 from jobs.prediction.published_table import PublishedTable, partition_name, published_as
+from jobs.prediction.turn import publish_turn
 from jobs.prediction.warehouse import Connection, connect, one, translated
 from jobs.settings import Settings
 
@@ -138,17 +139,36 @@ def _target(
 def drop_expired(settings: Settings, use_case: str, keep_days: int, today: dt.date) -> int:
     """Drop the batches of dates before `today` less `keep_days`, and failed ones after a week.
 
-    The newest live date stays whatever its age. Readers never wait for it: a table is detached
-    only once no query that may use it is left, and is otherwise left for the next time.
-    Gives the number of tables dropped.
+    The newest live date stays whatever its age, and so does a batch that is being published.
+    Readers never wait for it: a table is detached only once no query that may use it is left, and
+    is otherwise left for the next time. Gives the number of tables dropped.
     """
     with connect(settings, "publisher") as connection, translated(f"dropping old {use_case}"):
         table = published_as(connection, use_case)
         if table is None:
             return 0
-        _let_go(connection, use_case, today - dt.timedelta(days=keep_days))
+        first_kept = today - dt.timedelta(days=keep_days)
+        _close_killed(connection, table, first_kept)
+        _let_go(connection, use_case, first_kept)
         batches = _still_there(connection, use_case)
         return sum(_drop(connection, table, batch) for batch in batches)
+
+
+def _close_killed(connection: Connection, table: PublishedTable, first_kept: dt.date) -> None:
+    """Close what killed publications of expired dates have left.
+
+    Who holds a date's turn is still at work: that one is left for the next time.
+    """
+    from jobs.prediction.publish import clear_leftovers
+
+    dates = connection.execute(
+        "SELECT DISTINCT prediction_date FROM daybreak.batches WHERE use_case = %s "
+        "AND prediction_date < %s AND state IN ('loading', 'attached')",
+        [table.use_case, first_kept],
+    ).fetchall()
+    for (date,) in dates:
+        with suppress(Unavailable), publish_turn(connection, table.use_case, date):
+            clear_leftovers(connection, table, date)
 
 
 def _let_go(connection: Connection, use_case: str, first_kept: dt.date) -> None:
@@ -169,7 +189,7 @@ def _let_go(connection: Connection, use_case: str, first_kept: dt.date) -> None:
             )
         connection.execute(
             "UPDATE daybreak.batches b SET state = 'dropped' WHERE use_case = %s AND ("
-            "(state <> 'dropped' AND prediction_date < %s) OR "
+            "(state IN ('ready', 'failed') AND prediction_date < %s) OR "
             "(state = 'failed' AND created_at < now() - make_interval(days => %s))) "
             "AND NOT EXISTS (SELECT FROM daybreak.live l WHERE l.batch_id = b.batch_id)",
             [use_case, first_kept, FAILED_KEPT_DAYS],

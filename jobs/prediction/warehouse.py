@@ -26,7 +26,7 @@ PASSING = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
 )
-START = "Run `daybreak status`, then `daybreak up` to start what is down."
+START = "Run `daybreak status`; `daybreak up` starts embedded services that are down."
 
 
 def login(role: Role) -> str:

@@ -89,9 +89,35 @@ def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         )
 
 
+def with_event_log(stack: Stack, folder: Path) -> Stack:
+    """The stack, whose Spark applications write down in a folder what ran where."""
+    conf = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": folder.as_uri(),
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.rolling.enabled": "false",
+    }
+    lines = "".join(f"{name} {value}\n" for name, value in conf.items())
+    (folder / "spark-defaults.conf").write_text(lines)
+    return replace(stack, environment={**stack.environment, "SPARK_CONF_DIR": str(folder)})
+
+
+def executors_of_barriers(folder: Path) -> list[set[str]]:
+    """For each barrier stage that ended, the executors that its tasks ran on."""
+    (log,) = folder.glob("app-*")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    stages = [e["Stage Info"] for e in events if e["Event"] == "SparkListenerStageCompleted"]
+    barriers = [s["Stage ID"] for s in stages if any(rdd["Barrier"] for rdd in s["RDD Info"])]
+    tasks = [event for event in events if event["Event"] == "SparkListenerTaskEnd"]
+    return [
+        {task["Task Info"]["Executor ID"] for task in tasks if task["Stage ID"] == barrier}
+        for barrier in barriers
+    ]
+
+
 @pytest.mark.timeout(900)
-def test_two_xgboost_workers_train(cluster: Stack) -> None:
-    done = cluster.daybreak(
+def test_two_xgboost_workers_train(cluster: Stack, tmp_path: Path) -> None:
+    done = with_event_log(cluster, tmp_path).daybreak(
         "run", "train", "flight_delay", "--date", EARLY_CUTOFF, "--json", seconds=600
     )
 
@@ -99,6 +125,10 @@ def test_two_xgboost_workers_train(cluster: Stack) -> None:
     found = json.loads(done.stdout)
     assert found["rows"]["train"] > 10_000
     assert found["facts"]["run_id"]
+    # XGBoost's workers are the tasks of the only barrier stages that there are.
+    fits = executors_of_barriers(tmp_path)
+    assert fits
+    assert {len(executors) for executors in fits} == {2}
 
 
 @pytest.mark.timeout(900)

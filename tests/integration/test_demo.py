@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from tests.stack import Stack
 
@@ -57,6 +60,28 @@ def test_status_names_services_champion_and_last_batch(stack: Stack) -> None:
     assert (use_case["name"], use_case["champion_version"]) == ("flight_delay", 1)
     assert use_case["last_batch"]["prediction_date"] == "2013-10-07"
     assert 0 <= use_case["age_hours"] < 24
+
+
+def test_status_asks_services_that_others_started(stack: Stack, tmp_path: Path) -> None:
+    known = stack.settings
+    said = {
+        "SPARK": known.spark,
+        "MLFLOW_URL": known.mlflow_url,
+        "MLFLOW_PASSWORD": known.mlflow_password,
+        "AIRFLOW_URL": known.airflow_url,
+        "WAREHOUSE_PORT": known.warehouse_port,
+        "READER_PASSWORD": known.reader_password,
+        # No settings.json is here, as in a container.
+        "HOME": tmp_path,
+    }
+    named = {
+        f"DAYBREAK_{name}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in said.items()
+    }
+    other = replace(stack, environment={**stack.environment, **named})
+    services = _json(other, "status")["services"]
+    assert {each["name"]: each["detail"] for each in services if not each["healthy"]} == {}
+    assert {each["state"] for each in services} == {"RUNNING"}
 
 
 def test_the_evaluation_has_every_candidate_with_intervals(stack: Stack) -> None:

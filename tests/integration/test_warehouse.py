@@ -469,6 +469,56 @@ class TestRetention:
         put(spark, settings, "held", 2, DATE + ONE_DAY)
         assert drop_expired(settings, "held", 0, DATE + ONE_DAY) == 1
 
+    def test_a_publication_under_way_is_let_finish(
+        self,
+        settings: Settings,
+        spark: SparkSession,
+        reader: Connection,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(turn, "PUBLISH_SECONDS", 0.5)
+        new = put(spark, settings, "late", 1, DATE + ONE_DAY).batch_id
+        load, attach = publish.load, publish._attach
+        met: list[str] = []
+
+        def maintained(work: Any) -> Any:
+            def then(*given: Any) -> None:
+                work(*given)
+                assert drop_expired(settings, "late", 0, DATE + ONE_DAY) == 0
+                met.append(publications(settings, "late")[1].state)
+
+            return then
+
+        with monkeypatch.context() as meeting:
+            meeting.setattr(publish, "load", maintained(load))
+            meeting.setattr(publish, "_attach", maintained(attach))
+            late = put(spark, settings, "late", 1).batch_id
+        assert met == ["loading", "attached"]
+        assert [row[0] for row in seen(reader, "late")] == [new, late]
+        assert drop_expired(settings, "late", 0, DATE + ONE_DAY) == 1
+
+    @pytest.mark.parametrize("killed_in", ["load", "transactions_reading"])
+    def test_what_a_kill_left_of_an_expired_date_goes(
+        self,
+        settings: Settings,
+        spark: SparkSession,
+        monkeypatch: pytest.MonkeyPatch,
+        killed_in: str,
+    ) -> None:
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        name = f"left_{killed_in}"
+        put(spark, settings, name, 1, DATE + ONE_DAY)
+        with monkeypatch.context() as fault:
+            fault.setattr(publish, killed_in, killed)
+            with pytest.raises(KeyboardInterrupt):
+                put(spark, settings, name, 1)
+        assert len(tables_of(settings, name)) == 2
+        drop_expired(settings, name, 0, DATE + ONE_DAY)
+        assert [p.state for p in publications(settings, name)] == ["ready", "dropped"]
+        assert len(tables_of(settings, name)) == 1
+
 
 class TestReaders:
     def test_none_sees_a_gap_an_error_or_two_batches(

@@ -129,7 +129,8 @@ def test_an_aircraft_leaves_no_trace_and_does_not_come_back(stack: Stack) -> Non
 
 def test_a_flight_is_taken_out_of_the_live_batch_too(stack: Stack) -> None:
     receipt = erase(stack, **FLIGHT)
-    assert receipt["models"] == [1]
+    # The demo's model, and the second of the README, if its commands ran before.
+    assert receipt["models"] in ([1], [1, 2])
     for place in ("gold.features", "gold.labels", "gold.predictions"):
         assert receipt["rows"][place] >= 1, place
     answer = stack.daybreak("lookup", "flight_delay", *KEY, "--json")

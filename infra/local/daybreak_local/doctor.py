@@ -19,6 +19,7 @@ from daybreak_local.java import OLDEST, REMEDY, executable, major_version
 from daybreak_local.places import Places
 from daybreak_local.ports import PREFERRED, is_free, who_has
 from daybreak_local.supervision import Supervisor
+from jobs.engine import JARS
 
 _DISK_GB = 5.0
 _MEMORY_GB = 6.0
@@ -129,10 +130,10 @@ def _jars(places: Places) -> list[Check]:
     folder = (settings.jars if settings else None) or places.home / "jars"
     missing = missing_jars(folder)
     if not missing:
-        return [Check("delta jars", True, f"both in {folder}")]
+        return [Check("jars", True, f"all {len(JARS)} in {folder}")]
     # `daybreak up` fetches them by itself, so their absence before it is no fault.
-    found = f"{len(missing)} of 2 to be fetched into {folder} by `daybreak up`"
-    return [Check("delta jars", settings is None, found, "" if settings is None else _FETCH)]
+    found = f"{len(missing)} of {len(JARS)} to be fetched into {folder} by `daybreak up`"
+    return [Check("jars", settings is None, found, "" if settings is None else _FETCH)]
 
 
 def _ports(places: Places) -> list[Check]:

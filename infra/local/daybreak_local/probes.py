@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import psycopg
 
@@ -21,13 +23,16 @@ from daybreak_local.places import Places
 from daybreak_local.postgres import superuser_conninfo
 from daybreak_local.record import read, recorded_ports, secret
 from daybreak_local.supervision import Supervisor
-from jobs.errors import Unavailable
+from jobs.errors import DaybreakError, Unavailable
+from jobs.prediction import warehouse
 from jobs.settings import Settings
 
 SERVICES = ("postgres", "spark", "mlflow", *COMMANDS)
 _SECONDS = 5.0
 # Airflow writes a heartbeat's time with the database's clock, a moment before or after ours.
 _CLOCK_SLACK = timedelta(seconds=1)
+# Of a service that others started nobody says since when it runs.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _HEARTBEATS = {
     "airflow-scheduler": "scheduler",
     "airflow-dag-processor": "dag_processor",
@@ -40,9 +45,10 @@ class Service:
     """One service as it is now.
 
     Attributes:
-        state: supervisord's word (RUNNING, BACKOFF, FATAL…), or DOWN without a supervisord.
+        state: supervisord's word (RUNNING, BACKOFF, FATAL…), or DOWN without a supervisord. Of one
+            that others started: RUNNING if it answers, else DOWN.
         address: where people and programs reach it; empty for those nobody calls.
-        since: when this life of it began.
+        since: when this life of it began, if known.
         healthy: it answered as it should.
         detail: what it answered, or why it counts as ill.
     """
@@ -82,20 +88,40 @@ def status(home: Path) -> list[Service]:
         return list(pool.map(lambda name: _service(name, known[name], settings, keys), SERVICES))
 
 
+def elsewhere(settings: Settings) -> list[Service]:
+    """Every service where the settings say that it is, each really asked.
+
+    For services that others started: containers, say, or a cluster's own.
+    """
+    with ThreadPoolExecutor(max_workers=len(SERVICES)) as pool:
+        return list(pool.map(lambda name: _elsewhere(name, settings), SERVICES))
+
+
 def ask(name: str, settings: Settings, keys: Keys, since: datetime) -> Answer:
-    """Ask one service how it is; never raises.
+    """Ask one embedded service how it is; never raises.
 
     `since` is when its process began: a heartbeat older than that was its last life's.
     """
-    questions: Mapping[str, Callable[[], Answer]] = {
+    ours: Mapping[str, Callable[[], Answer]] = {
         "postgres": lambda: _postgres(settings, keys),
         "spark": lambda: _spark(settings),
+    }
+    return _asked(ours.get(name) or _of_any_home(name, settings, since))
+
+
+def _of_any_home(name: str, settings: Settings, since: datetime) -> Callable[[], Answer]:
+    questions: Mapping[str, Callable[[], Answer]] = {
         "mlflow": lambda: _mlflow(settings),
         "airflow-api": lambda: _airflow_api(settings),
     }
-    question = questions.get(name, lambda: _airflow_heartbeat(settings, _HEARTBEATS[name], since))
+    return questions.get(name, lambda: _airflow_heartbeat(settings, _HEARTBEATS[name], since))
+
+
+def _asked(question: Callable[[], Answer]) -> Answer:
     try:
         return question()
+    except DaybreakError as error:
+        return Answer(False, error.sentence)
     except (OSError, ValueError, psycopg.Error, KeyError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         return Answer(False, said[-1])
@@ -129,7 +155,20 @@ def _service(name: str, info: Mapping[str, Any], settings: Settings, keys: Keys)
 
 def _down(name: str, settings: Settings | None) -> Service:
     where = address(name, settings) if settings else ""
-    return Service(name, "DOWN", where, None, None, False, "not started")
+    return Service(name, "DOWN", where, None, None, False, "not started; run `daybreak up`")
+
+
+def _elsewhere(name: str, settings: Settings) -> Service:
+    # What nobody calls tells Airflow's API server that it is alive.
+    where = settings.airflow_url if name in _HEARTBEATS else address(name, settings)
+    theirs: Mapping[str, Callable[[], Answer]] = {
+        "postgres": lambda: _warehouse(settings),
+        "spark": lambda: _spark_port(settings),
+    }
+    question = theirs.get(name) or _of_any_home(name, settings, _LONG_AGO)
+    answer = _asked(question) if where else Answer(False, "the settings name no address")
+    state = "RUNNING" if answer.healthy else "DOWN"
+    return Service(name, state, where, None, None, answer.healthy, answer.detail)
 
 
 def _postgres(settings: Settings, keys: Keys) -> Answer:
@@ -141,6 +180,20 @@ def _postgres(settings: Settings, keys: Keys) -> Answer:
         ).fetchone()
     version, connections = row or ("?", 0)
     return Answer(True, f"PostgreSQL {version}, {connections} connections")
+
+
+def _warehouse(settings: Settings) -> Answer:
+    with warehouse.connect(settings, "reader") as connection:
+        (version,) = warehouse.one(connection, "SELECT current_setting('server_version')")
+    return Answer(True, f"PostgreSQL {version}")
+
+
+def _spark_port(settings: Settings) -> Answer:
+    at = urlparse(settings.spark)
+    if at.hostname is None or at.port is None:
+        return Answer(True, "each step starts its own")
+    with socket.create_connection((at.hostname, at.port), timeout=_SECONDS):
+        return Answer(True, "its port is open")
 
 
 def _spark(settings: Settings) -> Answer:
@@ -162,12 +215,11 @@ def _spark(settings: Settings) -> Answer:
 
 
 def _mlflow(settings: Settings) -> Answer:
-    login = f"{settings.mlflow_user}:{secret(settings.mlflow_password)}"
-    said = _page(
-        f"{settings.mlflow_url}/version",
-        {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"},
-    )
-    return Answer(True, f"MLflow {said}")
+    headers = {}
+    if settings.mlflow_password:
+        login = f"{settings.mlflow_user}:{settings.mlflow_password.get_secret_value()}"
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    return Answer(True, f"MLflow {_page(f'{settings.mlflow_url}/version', headers)}")
 
 
 def _airflow_api(settings: Settings) -> Answer:
@@ -194,7 +246,7 @@ def _airflow_health(settings: Settings) -> dict[str, Any]:
 
 
 def _page(url: str, headers: Mapping[str, str] | None = None) -> str:
-    # A proxy has no business between us and loopback.
+    # A proxy has no business between us and loopback, or inside a private network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310
     try:

@@ -6,13 +6,17 @@ containers become healthy) is not tested here.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlparse
 
@@ -32,20 +36,43 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONCE = {name for name, service in SERVICES.items() if service["restart"] == "no"}
 IMAGE_SAYS = set(re.findall(r"(DAYBREAK_[A-Z0-9_]+)=", DOCKERFILE.read_text(encoding="utf-8")))
 
+SCRIPT = "infra/docker/serve.py"
+
+
+def loaded(script: Path) -> ModuleType:
+    spec = spec_from_file_location(script.stem, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SERVE = loaded(PROJECT / SCRIPT)
+STORE = (PROJECT / "infra/docker/store.sh").read_text(encoding="utf-8")
+DATABASES = (PROJECT / "infra/docker/databases.sql").read_text(encoding="utf-8")
+
+# Where each service listens, by what starts it.
 PORTS = {
-    "postgres": 5432,
-    "store": 8333,
-    "mlflow": 5000,
-    "spark-connect": 15002,
-    "spark-master": 7077,
-    "airflow-api-server": 8080,
+    "postgres": Settings.model_fields["warehouse_port"].default,
+    "store": int(re.findall(r"-s3\.port=(\d+)", STORE)[0]),
+    "mlflow": SERVE.MLFLOW_PORT,
+    "spark-connect": SERVE.CONNECT_PORT,
+    "spark-master": SERVE.MASTER_PORT,
+    "airflow-api-server": SERVE.AIRFLOW_PORT,
 }
 
-WAREHOUSE = {"warehouse_host", "warehouse_port", "warehouse_database"}
-MLFLOW = {"mlflow_url", "mlflow_user", "mlflow_password"}
-AIRFLOW = {"airflow_url", "airflow_user", "airflow_password"}
+# What the steps do without. Every other setting must be said, or it would have its default, which
+# is for the embedded services.
+UNSAID = {
+    "owner_password": "only `migrate` may change the warehouse's tables",
+    "spark_token": "with a token the client wants TLS of another host",
+    "spark_memory": "of the Connect server, which is told itself",
+    "usecases": "in the image, where the default looks",
+}
+STEPS = set(Settings.model_fields) - set(UNSAID)
 PLACES = {"home", "lake", "jars", "landing", "s3_endpoint", "spark", "spark_workers"}
-STEPS = PLACES | WAREHOUSE | MLFLOW | AIRFLOW | {"publisher_password", "reader_password"}
+WAREHOUSE = {"warehouse_host", "warehouse_port", "warehouse_database"}
 NEEDS = {
     "airflow-scheduler": STEPS,
     "airflow-triggerer": STEPS,
@@ -122,8 +149,7 @@ def test_compose_accepts_the_file_with_a_made_env(env: Path) -> None:
         if service.get("ports")
     }
     assert published == {
-        "airflow-api-server": [("127.0.0.1", 8080)],
-        "mlflow": [("127.0.0.1", 5000)],
+        name: [("127.0.0.1", PORTS[name])] for name in ("airflow-api-server", "mlflow")
     }
     assert resolved["services"]["spark-worker"]["deploy"]["replicas"] == 2
 
@@ -144,6 +170,62 @@ def test_compose_refuses_to_start_without_secrets(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=plain)
     assert done.returncode != 0
     assert "run infra/docker/make-env" in done.stderr
+
+
+def calls(service: str) -> list[str]:
+    """What of serve.py a service calls, to start and to say whether it is healthy."""
+    said = SERVICES[service]
+    commands = [said.get("command", []), said.get("healthcheck", {}).get("test", [])]
+    return [words[words.index(SCRIPT) + 1] for words in commands if SCRIPT in words]
+
+
+def needed(function: str) -> Iterator[str]:
+    """The variables without which a function of serve.py, or one that it calls, refuses."""
+    tree = ast.parse((PROJECT / SCRIPT).read_text(encoding="utf-8"))
+    bodies = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+    for call in (each for each in ast.walk(bodies[function]) if isinstance(each, ast.Call)):
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        if name in ("_needed", "_secret"):
+            assert isinstance(call.args[0], ast.Constant), "the test reads the name in the code"
+            yield str(call.args[0].value)
+        elif name in bodies:
+            yield from needed(name)
+
+
+def test_serve_is_called_with_what_it_knows_and_all_of_it() -> None:
+    assert {word for name in SERVICES for word in calls(name)} == set(SERVE.SERVICES)
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if calls(name)])
+def test_a_service_has_the_variables_that_serve_requires(service: str) -> None:
+    required = {name for word in calls(service) for name in needed(SERVE.SERVICES[word].__name__)}
+    assert required - set(environment(service)) == set()
+
+
+def test_what_serve_requires_is_found_in_its_code() -> None:
+    assert set(needed("spark_worker")) == {"SPARK_MASTER_HOST", "SPARK_SECRET"}
+    assert "MLFLOW_FLASK_KEY" in set(needed("mlflow"))
+
+
+def test_foreign_images_have_the_variables_that_our_scripts_require() -> None:
+    store = set(re.findall(r"\$\{([A-Z_]+):\?\}", STORE))
+    databases = set(re.findall(r"(?m)^\\getenv \w+ ([A-Z_]+)$", DATABASES))
+    assert store
+    assert databases
+    assert store - set(environment("store")) == set()
+    assert databases - set(environment("postgres")) == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_hosts_and_ports_that_stand_alone_are_of_a_service(service: str) -> None:
+    said = environment(service)
+    if "DAYBREAK_WAREHOUSE_HOST" in said:
+        assert int(said["DAYBREAK_WAREHOUSE_PORT"]) == PORTS[said["DAYBREAK_WAREHOUSE_HOST"]]
+    if "SPARK_MASTER_HOST" in said:
+        assert SERVICES[said["SPARK_MASTER_HOST"]]["hostname"] == said["SPARK_MASTER_HOST"]
+        assert calls(said["SPARK_MASTER_HOST"]) == ["spark-master"]
+    for published in SERVICES[service].get("ports", []):
+        assert int(published.rpartition(":")[2]) == PORTS[service]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -8,11 +8,12 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from pyspark.sql import SparkSession
 
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
+from tests.unit.ingest.s3_server import CREDENTIALS, Faults, s3_server_with_faults
 
 USE_CASE = {
     "name": "visits",
@@ -56,22 +57,39 @@ def plan(tmp_path: Path, settings: Settings) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def s3_server() -> Iterator[tuple[str, Faults]]:
+    with s3_server_with_faults() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def endpoint(s3_server: tuple[str, Faults]) -> str:
+    return s3_server[0]
+
+
+@pytest.fixture
+def faults(s3_server: tuple[str, Faults]) -> Iterator[Faults]:
+    yield s3_server[1]
+    s3_server[1].planted = None
 
 
 @pytest.fixture
 def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
     client = boto3.client("s3", endpoint_url=endpoint)
     client.create_bucket(Bucket="landing")
+    # The server outlives a test, its objects must not.
+    for each in client.list_objects_v2(Bucket="landing").get("Contents", []):
+        client.delete_object(Bucket="landing", Key=each["Key"])
     return client
+
+
+@pytest.fixture
+def workers(spark: SparkSession, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark's workers have the credentials in their environment, as on a server."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setitem(spark.sparkContext.environment, name, value)
 
 
 @pytest.fixture

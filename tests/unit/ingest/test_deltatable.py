@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from jobs.errors import Unavailable
 from jobs.ingest.deltatable import Landed
 from jobs.ingest.landing import landed, missing
 from jobs.ingest.store import store
 from jobs.ingest.text import Limits, Unreadable
 from jobs.plan import Plan
 from jobs.usecase import Format, Source, UseCase
+from tests.unit.ingest.s3_server import Faults
 
 DAY = dt.date(2024, 1, 2)
 
@@ -99,3 +102,33 @@ def test_a_table_in_a_bucket(in_s3: Plan, s3: object) -> None:
     (found,) = landed(tables, "people", None)
     assert found.name == "people"
     assert read(tables) == [("ann", 1), ("bob", 2)]
+
+
+@pytest.mark.parametrize("fault", [(503, "SlowDown"), (400, "ExpiredToken")])
+def test_a_fault_of_the_store_is_not_held_against_a_table(
+    in_s3: Plan, s3: Any, faults: Faults, fault: tuple[int, str]
+) -> None:
+    tables = of_tables(in_s3)
+    write(tables, ["ann"])
+    there = store(in_s3.settings.landing, in_s3.settings.s3_endpoint)
+    opened = Landed.open(*there.table("people"))
+    faults.planted = fault
+    with pytest.raises(Unavailable, match="does not give a Delta table"):
+        list(opened.batches(tables.usecase.sources["people"], DAY, Limits()))
+    with pytest.raises(Unavailable, match="does not give a Delta table"):
+        read(tables)
+    faults.planted = None
+    assert read(tables) == [("ann", 1)]
+
+
+def test_a_table_in_a_bucket_that_lacks_a_file_is_refused(in_s3: Plan, s3: Any) -> None:
+    tables = of_tables(in_s3)
+    write(tables, ["ann"])
+    (file,) = (
+        each["Key"]
+        for each in s3.list_objects_v2(Bucket="landing")["Contents"]
+        if each["Key"].endswith(".parquet")
+    )
+    s3.delete_object(Bucket="landing", Key=file)
+    with pytest.raises(Unreadable, match="cannot be read"):
+        read(tables)

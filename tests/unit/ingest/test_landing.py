@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import NoCredentialsError
+from botocore.stub import Stubber
 
-from jobs.errors import Refused, Unavailable
+from jobs.errors import DaybreakError, Refused, Unavailable
 from jobs.ingest.landing import landed, landing_store, missing
 from jobs.ingest.store import Bucket
 from jobs.plan import Dates, Plan
@@ -117,6 +120,42 @@ def test_a_store_that_is_down_is_unavailable_and_a_missing_bucket_is_refused(
         Bucket("landing", "", "http://127.0.0.1:1").find(["*"])
     with pytest.raises(Refused, match="nowhere"):
         Bucket("nowhere", "", endpoint).find(["*"])
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (500, "InternalError", Unavailable),
+        (503, "SlowDown", Unavailable),
+        (429, "", Unavailable),
+        (400, "RequestTimeout", Unavailable),
+        (400, "ThrottlingException", Unavailable),
+        (400, "ExpiredToken", Refused),
+        (403, "InvalidAccessKeyId", Refused),
+        (403, "AccessDenied", Refused),
+        (403, "RequestTimeTooSkewed", Refused),
+        (404, "NoSuchBucket", Refused),
+    ],
+)
+def test_what_may_pass_is_unavailable_and_what_stays_is_refused(
+    status: int, code: str, kind: type[DaybreakError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = boto3.client("s3", region_name="us-east-1")
+    monkeypatch.setattr(Bucket, "_client", lambda _: client)
+    with Stubber(client) as stubbed:
+        stubbed.add_client_error("get_object", service_error_code=code, http_status_code=status)
+        with pytest.raises(kind, match=r"s3://landing/in/a\.csv"):
+            Bucket("landing", "in", None).open("a.csv").__enter__()
+
+
+def test_without_credentials_the_store_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        def get_paginator(self, _: str) -> None:
+            raise NoCredentialsError
+
+    monkeypatch.setattr(Bucket, "_client", lambda _: Client())
+    with pytest.raises(Refused, match="Unable to locate credentials"):
+        Bucket("landing", "in", None).find(["*"])
 
 
 def test_a_time_without_zone_in_the_metadata_is_refused(in_s3: Plan, s3: Any) -> None:

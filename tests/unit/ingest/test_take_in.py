@@ -6,6 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,12 +14,14 @@ from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
+from jobs.errors import DaybreakError, Refused, Unavailable
 from jobs.ingest import ledger
 from jobs.ingest.take_in import Taken, take_in
 from jobs.lake.moments import micros
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
 from jobs.usecase import Format
+from tests.unit.ingest.s3_server import Faults
 
 DAY = dt.date(2024, 1, 2)
 FOLDER = "visits/date=2024-01-02"
@@ -190,3 +193,57 @@ def test_a_table_is_taken_in_once_for_each_version(spark: SparkSession, plan: Pl
     rows = tables.bronze("people").read(spark).orderBy("_arrived_at", "_row").collect()
     assert [(row["_file"], row["who"]) for row in rows[:1]] == [("people", "ann")]
     assert sorted(row["who"] for row in rows[1:]) == ["ann", "bob"]
+
+
+@pytest.fixture
+def night_in_s3(spark: SparkSession, in_s3: Plan, workers: None) -> Night:
+    return lambda: take_in(spark, Tables(in_s3), {"visits": Dates(DAY, DAY)})[0]
+
+
+def test_takes_the_files_of_a_bucket_on_spark_s_workers(
+    spark: SparkSession, in_s3: Plan, s3: Any, night_in_s3: Night
+) -> None:
+    arrived = {"arrived-at": NOON.isoformat()}
+    for name, content in (("a.csv", GOOD), ("b.csv", HEADER + "2024-01-02,dan")):
+        s3.put_object(Bucket="landing", Key=f"in/{FOLDER}/{name}", Body=content, Metadata=arrived)
+    first = night_in_s3()
+    assert (first.files, first.rows, len(first.refused)) == (1, 3, 1)
+    assert [row[:4] for row in bronze(spark, in_s3)] == [
+        ("a.csv", 1, "ann", "1"),
+        ("a.csv", 2, None, None),
+        ("a.csv", 3, "cid", "3"),
+    ]
+    assert night_in_s3().files == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ((503, "SlowDown"), Unavailable),
+        ((500, "InternalError"), Unavailable),
+        ((400, "ExpiredToken"), Refused),
+    ],
+)
+def test_what_a_store_says_of_itself_is_not_held_against_a_file(
+    in_s3: Plan,
+    s3: Any,
+    night_in_s3: Night,
+    faults: Faults,
+    fault: tuple[int, str],
+    kind: type[DaybreakError],
+) -> None:
+    s3.put_object(Bucket="landing", Key=f"in/{FOLDER}/a.csv", Body=GOOD)
+    faults.planted = fault
+    with pytest.raises(kind, match=fault[1]):
+        night_in_s3()
+    assert not Tables(in_s3).ledger().exists()
+    faults.planted = None
+    assert night_in_s3().files == 1
+
+
+def test_an_archived_object_is_refused_by_name(s3: Any, night_in_s3: Night, faults: Faults) -> None:
+    s3.put_object(Bucket="landing", Key=f"in/{FOLDER}/a.csv", Body=GOOD)
+    faults.planted = (403, "InvalidObjectState")
+    (why,) = night_in_s3().refused
+    assert why.startswith(f"{FOLDER}/a.csv cannot be opened")
+    assert "is archived" in why

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daybreak_local.doctor import Check, doctor
 from daybreak_local.jars import fetch_jars, maven_path, missing_jars
 from jobs.engine import JARS
 from jobs.errors import Refused, Unavailable
@@ -54,6 +55,17 @@ def test_a_wrong_digest_is_refused_and_nothing_kept(tmp_path: Path, repository: 
     with pytest.raises(Refused, match="not the pinned one"):
         fetch_jars(tmp_path / "jars", maven=repository)
     assert list((tmp_path / "jars").iterdir()) == []
+
+
+def test_the_doctor_counts_them(tmp_path: Path, settings: Settings) -> None:
+    def said(home: Path) -> Check:
+        (check,) = [check for check in doctor(home) if check.name == "jars"]
+        return check
+
+    folder = tmp_path / "jars"
+    assert said(tmp_path).found == f"3 of 3 to be fetched into {folder} by `daybreak up`"
+    folder.symlink_to(settings.jars)
+    assert (said(tmp_path).ok, said(tmp_path).found) == (True, f"all 3 in {folder}")
 
 
 def test_a_damaged_jar_on_disk_counts_as_missing(tmp_path: Path) -> None:
