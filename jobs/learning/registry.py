@@ -91,7 +91,7 @@ def reachable(settings: Settings) -> Iterator[None]:
             raise
         raise Unavailable(
             f"MLflow at {settings.mlflow_url} does not answer: {str(error)[:200]}",
-            "Run `daybreak status`, then `daybreak up` to start what is down.",
+            "Run `daybreak status`; `daybreak up` starts embedded services that are down.",
         ) from error
 
 

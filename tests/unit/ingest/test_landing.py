@@ -96,6 +96,16 @@ def test_lists_a_bucket_like_a_folder(in_s3: Plan, s3: Any) -> None:
     assert abs(found[1].arrived_at - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5)
 
 
+def test_a_key_that_climbs_is_not_opened(in_s3: Plan, s3: Any) -> None:
+    s3.put_object(Bucket="landing", Key=f"in/visits/date={FIRST}/../x.csv", Body=b"day,who,spent")
+    climbing = in_s3.usecase.sources["visits"].model_copy(
+        update={"landing": "visits/date={date}/**"}
+    )
+    usecase = in_s3.usecase.model_copy(update={"sources": {"visits": climbing}})
+    (found,) = landed(Plan(usecase, in_s3.settings), "visits", Dates.one(FIRST))
+    assert found.problem == "has a name that leads out of its folder"
+
+
 def test_reads_from_a_bucket_and_notices_a_file_that_has_gone(in_s3: Plan, s3: Any) -> None:
     s3.put_object(Bucket="landing", Key="in/people/all.csv", Body=b"who,city\nann,Rome\n")
     there = landing_store(in_s3)
