@@ -26,6 +26,7 @@ from jobs.lake.maintain import everything
 from jobs.lake.table import Table
 from jobs.lake.tombstones import Tombstones
 from jobs.learning.rebuild import trained_on
+from jobs.plan import Dates
 from jobs.prediction.turn import lake_turn
 from jobs.quality.usual import Profiles
 from jobs.usecase import Source
@@ -200,14 +201,28 @@ class _Erasure:
             self.looked_at.append(place)
 
     def _models(self) -> tuple[int, ...]:
-        """The versions that learned from days of which silver has rows of the entity."""
+        """The versions that learned from features or labels that silver's rows of it went into.
+
+        A row of a daily source goes into those of its day and, as history, of the days after it.
+        Rows of a snapshot are looked up for rows of other sources: if no daily source has the
+        entity, features of all days since it arrived may be made of it.
+        """
         spark, tables = self.context.engine.session(), self.context.tables
-        days: set[dt.date] = set()
-        for source in self.sources:
+        learned: set[dt.date] = set()
+        arrived: list[dt.date] = []
+        for source, spec in self.sources.items():
             silver = tables.silver(source)
             rows = silver.read(spark).where(self._in(silver))
-            days |= {row[0] for row in rows.select("_batch_date").distinct().collect()}
-        return trained_on(self.context.plan, days) if days else ()
+            days = [row[0] for row in rows.select("_batch_date").distinct().collect()]
+            if spec.is_daily:
+                history = max(self.context.plan.usecase.features.history, spec.arrives.lag)
+                learned |= {date for day in days for date in Dates.one(day).shifted(last=history)}
+            else:
+                arrived += days
+        if arrived and not learned:
+            since = min(arrived)
+            learned |= {*Dates(since, max(since, dt.date.today()))}
+        return trained_on(self.context.plan, learned) if learned else ()
 
     def _keys(self, source: str, *columns: str) -> pa.Table:
         """Those columns of silver's rows of the entity in a source; none if they do not name it."""

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ from jobs.engine import Engine
 from jobs.erasure import erase as erasing
 from jobs.erasure.erase import Receipt, erase
 from jobs.errors import Refused, WrongUsage
+from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
@@ -63,6 +65,15 @@ def deliver(context: Context, name: str, content: bytes) -> Path:
 
 def erased(context: Context, **entity: str) -> Receipt:
     return erase(context, entity or ANN, "asked for", lambda _: None)
+
+
+def silver(context: Context, source: str, batch_date: dt.date, **values: Any) -> None:
+    table = context.tables.silver(source)
+    row = {name: values.get(name) for name in table.schema.names}
+    row |= {"_batch_date": batch_date, "_file": "x", "_row": 1}
+    row["_arrived_at"] = dt.datetime.combine(batch_date, dt.time(9), dt.UTC)
+    rows = local_rows(context.engine.session(), [tuple(row.values())], table.schema)
+    table.replace(rows, table.of_dates([batch_date]) if table.partition else None)
 
 
 def test_what_could_not_be_searched_is_told_and_all_else_is_erased(
@@ -118,3 +129,26 @@ def test_the_tombstones_know_the_entity_in_every_source(
     for source in context.plan.usecase.sources.values():
         assert stones.has({"who": "ann"}, source.columns)
     assert stones.erased["who",] == {receipt.tombstone}
+
+
+def test_an_entity_of_daily_rows_names_the_versions_of_their_days(
+    context: Context, versions: Versions
+) -> None:
+    silver(context, "visits", DAY, day=DAY, who="ann", spent=1.0)
+    silver(context, "people", dt.date(2023, 1, 1), who="ann", city="Rome")
+    assert erased(context).models == (7,)
+    # The row's own day and the seven days that look back at it.
+    assert versions.asked == {*Dates.one(DAY).shifted(last=7)}
+
+
+def test_an_entity_of_a_snapshot_only_names_the_versions_since_it_arrived(
+    context: Context, versions: Versions
+) -> None:
+    silver(context, "people", DAY, who="ann", city="Rome")
+    assert erased(context).models == (7,)
+    assert versions.asked == {*Dates(DAY, dt.date.today())}
+
+
+def test_an_entity_without_rows_names_no_version(context: Context, versions: Versions) -> None:
+    silver(context, "people", DAY, who="bob", city="Rome")
+    assert erased(context).models == ()
