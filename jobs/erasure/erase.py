@@ -322,13 +322,10 @@ class _Erasure:
         # For good: the session is everybody's, and another erasure may be vacuuming in it just now.
         # Who else vacuums says for how many hours files stay, and that is a month or longer.
         spark.conf.set(RETENTION_CHECK, "false")
-        try:
-            # All of them: an older version may hold what the newest one had lost before.
-            for table in everything(tables):
-                if table.exists():
-                    spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
-        finally:
-            spark.conf.set(RETENTION_CHECK, "true")
+        # All of them: an older version may hold what the newest one had lost before.
+        for table in everything(tables):
+            if table.exists():
+                spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
         for source, spec in self.sources.items():
             Profiles(tables.silver(source), spec).forget(dt.date.min)
         files.remove_folder(f"{tables.root}/_staging")

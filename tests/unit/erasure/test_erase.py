@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from jobs.context import Context
 from jobs.engine import Engine
 from jobs.erasure import erase as erasing
-from jobs.erasure.erase import Receipt, erase
+from jobs.erasure.erase import RETENTION_CHECK, Receipt, erase
 from jobs.errors import Refused, WrongUsage
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
@@ -152,3 +152,12 @@ def test_an_entity_of_a_snapshot_only_names_the_versions_since_it_arrived(
 def test_an_entity_without_rows_names_no_version(context: Context, versions: Versions) -> None:
     silver(context, "people", DAY, who="bob", city="Rome")
     assert erased(context).models == ()
+
+
+def test_an_erasure_leaves_the_switch_that_another_may_need_just_now(
+    context: Context, versions: Versions, spark: SparkSession
+) -> None:
+    silver(context, "people", DAY, who="ann", city="Rome")
+    erased(context)
+    spark.sql(f"VACUUM delta.`{context.tables.silver('people').path}` RETAIN 0 HOURS")
+    assert spark.conf.get(RETENTION_CHECK) == "false"
