@@ -403,6 +403,7 @@ def erase(
     with _context(use_case) as context:
         receipt = take_out(context, entity, reason, display.note)
     display.show(receipt, as_json, lambda done: display.say(done.sentence))
+    receipt.require_all_searched()
 
 
 @app.command("warehouse-url")

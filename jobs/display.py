@@ -238,6 +238,8 @@ def drilled(found: Any) -> None:
             for each in found.outcomes
         ],
     )
+    for why in found.not_planted:
+        say(f"Not planted: {why}")
     for date, sentence in found.alarms.items():
         say(f"False alarm on the clean night of {date}: {sentence}")
     say(found.sentence)

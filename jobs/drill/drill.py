@@ -40,7 +40,7 @@ class Outcome:
         fault: its name.
         source: whose file it was planted into.
         caught_by: the step that refused the night, with its layer; empty if none did.
-        as_expected: whether that is a step that should have.
+        as_expected: whether that is a step that should have, and its sentence names what is wrong.
         sentence: what it said.
         seconds: how long the night took until then.
     """
@@ -63,6 +63,7 @@ class Drilled:
         outcomes: one for each fault.
         clean: how many nights were run without a fault.
         alarms: those of them that were refused, and why.
+        not_planted: the faults that the use case cannot have, each with why.
     """
 
     use_case: str
@@ -70,6 +71,7 @@ class Drilled:
     outcomes: tuple[Outcome, ...]
     clean: int
     alarms: Mapping[str, str]
+    not_planted: tuple[str, ...] = ()
 
     @property
     def caught(self) -> int:
@@ -84,6 +86,7 @@ class Drilled:
         return (
             f"{self.caught} of {len(self.outcomes)} faults were caught by the gate that should, "
             f"and {len(self.alarms)} of {self.clean} clean nights were refused."
+            + (f" {len(self.not_planted)} faults were not planted." if self.not_planted else "")
         )
 
 
@@ -96,7 +99,8 @@ def drill(context: Context, clean: int, say: Callable[[str], None]) -> Drilled:
         say: is told each outcome.
 
     Raises:
-        Refused: there is no good night to copy, or entities or labels do not arrive by day.
+        Refused: there is no good night to copy, entities or labels do not arrive by day, or the use
+            case can have none of the faults.
     """
     night, usecase = context.date, context.plan.usecase
     whole = {usecase.entity.source, usecase.label.source} - {
@@ -110,16 +114,18 @@ def drill(context: Context, clean: int, say: Callable[[str], None]) -> Drilled:
         )
     dates = Dates(night - dt.timedelta(days=clean - 1), night)
     outcomes: list[Outcome] = []
+    not_planted: list[str] = []
     alarms: dict[str, str] = {}
     with sandbox(replace(context, dates=dates)) as box:
         for date in dates:
             if date == night:
-                outcomes = _with_faults(box, night, say)
+                outcomes, not_planted = _with_faults(box, night, say)
             step, sentence = _run_night(replace(box.context, dates=Dates.one(date)))
             say(f"clean night {date}: " + (f"REFUSED by {step}: {sentence}" if step else "passed"))
             if step:
                 alarms[str(date)] = sentence
-    return Drilled(context.plan.name, night, tuple(outcomes), clean, alarms)
+    name, planted, left_out = context.plan.name, tuple(outcomes), tuple(not_planted)
+    return Drilled(name, night, planted, clean, alarms, left_out)
 
 
 def newest_night(context: Context) -> dt.date:
@@ -137,24 +143,34 @@ def newest_night(context: Context) -> dt.date:
     return dt.date.fromisoformat(max(built))
 
 
-def _with_faults(box: Sandbox, night: dt.date, say: Callable[[str], None]) -> list[Outcome]:
+def _with_faults(
+    box: Sandbox, night: dt.date, say: Callable[[str], None]
+) -> tuple[list[Outcome], list[str]]:
     plan = box.context.plan
     statistics = {
         source: _newest_profile(box, source, spec)
         for source, spec in plan.usecase.sources.items()
         if spec.is_daily
     }
+    planted, left_out = faults(plan.usecase, statistics)
+    for why in left_out:
+        say(f"not planted: {why}")
+    if not planted:
+        raise Refused(
+            f"{plan.name} can have none of the faults of a drill: {'; '.join(left_out)}.",
+            "Its nights have the same gates; `daybreak check --suggest` drafts more.",
+        )
     outcomes = []
-    for fault in faults(plan.usecase, statistics):
+    for fault in planted:
         with box.copy() as copy:
-            _plant(copy, fault, night)
+            file = _plant(copy, fault, night)
             began = time.monotonic()
             step, sentence = _run_night(replace(copy.context, dates=Dates.one(night)))
             seconds = time.monotonic() - began
-        found = Outcome(fault.name, fault.source, step, step in fault.caught_by, sentence, seconds)
+        told = fault.is_told_by(step, sentence, file)
+        outcomes.append(Outcome(fault.name, fault.source, step, told, sentence, seconds))
         say(f"{fault.name} in {fault.source}: " + (f"{step}: {sentence}" if step else "NOT CAUGHT"))
-        outcomes.append(found)
-    return outcomes
+    return outcomes, left_out
 
 
 def _newest_profile(box: Sandbox, source: str, spec: Source) -> Mapping[str, float]:
@@ -168,7 +184,8 @@ def _newest_profile(box: Sandbox, source: str, spec: Source) -> Mapping[str, flo
     return found
 
 
-def _plant(box: Sandbox, fault: Fault, night: dt.date) -> None:
+def _plant(box: Sandbox, fault: Fault, night: dt.date) -> str:
+    """Put the wrong file in the place of the good one; gives its name."""
     plan = box.context.plan
     spec = plan.usecase.sources[fault.source]
     day = spec.day_for(night)
@@ -181,6 +198,7 @@ def _plant(box: Sandbox, fault: Fault, night: dt.date) -> None:
         with box.landing.open(each.name) as stream:
             papers.append(Paper.read(each.name, stream.read(), spec, each.batch_date))
     box.landing.deliver(file.name, fault.plant(*papers), file.arrived_at)
+    return file.name
 
 
 def _file(box: Sandbox, source: str, day: dt.date) -> LandedFile:

@@ -6,19 +6,16 @@ asks of every use case the same.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-
-from jobs.drill.paper import Paper, Row
+from jobs.drill import damage
+from jobs.drill.damage import IMPOSSIBLE, Plant
 from jobs.usecase import Source, UseCase
 
 INGEST, BUDGET, USUAL = "ingest", "conform", "gate silver"
-SEED = 20130101
 
 
 @dataclass(frozen=True)
@@ -29,213 +26,229 @@ class Fault:
         name: for people.
         source: whose file it is.
         caught_by: the steps of which one should refuse the night.
-        plant: makes the wrong file of the night's good one and of that of the day before.
+        named: the column or rule that the refusal should name; empty if it is about the file.
+        plant: makes the wrong file.
     """
 
     name: str
     source: str
     caught_by: tuple[str, ...]
-    plant: Callable[[Paper, Paper], bytes]
+    named: str
+    plant: Plant
+
+    def is_told_by(self, step: str, sentence: str, file: str) -> bool:
+        """Whether a refusal comes from where it should, and is about this fault in that file."""
+        words = [word for word in (self.named, file if step == INGEST else "") if word]
+        return step in self.caught_by and all(
+            re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sentence) for word in words
+        )
 
 
-def faults(usecase: UseCase, statistics: Mapping[str, Mapping[str, float]]) -> list[Fault]:
-    """The twenty faults of a use case, of which each leaves alone what its owner lets jump.
+class _Wanted(NamedTuple):
+    """A fault that may not be for every source: `named` is None if it cannot be planted."""
+
+    name: str
+    of: _Columns
+    caught_by: tuple[str, ...]
+    plant: Callable[[str], Plant]
+    named: str | None = ""
+    without: str = ""
+
+
+def faults(
+    usecase: UseCase, statistics: Mapping[str, Mapping[str, float]]
+) -> tuple[list[Fault], list[str]]:
+    """Those of the twenty faults that a use case can have, and why it cannot have the others.
+
+    Each leaves alone what its owner lets jump.
 
     Args:
         statistics: by source, the profile of a good day, which says what its columns are like.
     """
-    listed, outcome = usecase.entity.source, usecase.label.source
+    planted, left_out = [], []
+    for each in _wanted(usecase, statistics):
+        if each.of.spec.format.type == "delta":
+            left_out.append(f"{each.name}: {each.of.source} is delivered as a Delta table")
+        elif each.named is None:
+            left_out.append(f"{each.name}: {each.of.source} {each.without}")
+        else:
+            plant = each.plant(each.named)
+            planted.append(Fault(each.name, each.of.source, each.caught_by, each.named, plant))
+    return planted, left_out
+
+
+def _wanted(usecase: UseCase, statistics: Mapping[str, Mapping[str, float]]) -> list[_Wanted]:
     daily = [name for name, each in usecase.sources.items() if each.is_daily]
-    other = next((name for name in daily if name not in (listed, outcome)), outcome)
-    listed_is, outcome_is, other_is = (
-        _Columns(usecase.sources[name], statistics[name]) for name in (listed, outcome, other)
+    taken = (usecase.entity.source, usecase.label.source)
+    other_source = next((name for name in daily if name not in taken), taken[1])
+    listed, outcome, other = (
+        _Columns(name, usecase.sources[name], statistics[name]) for name in (*taken, other_source)
     )
-    told = _in_expression(usecase.label.expression, usecase.sources[outcome])
+    told = outcome.told(usecase.label.expression)
+    leak = None if listed.spec.drift == "keep_extra" else _leak(told[0], listed.spec)
+    amount = next((name for name in told if outcome.is_number(name)), None)
+    # A number that is a key measures nothing.
+    no_number, no_amount = "has no numeric column", "has no numeric column in its label"
     return [
-        Fault("the file is cut off", outcome, (INGEST,), _cut_off),
-        Fault("the file is empty", listed, (INGEST,), lambda *_: b""),
-        Fault("only a header", outcome, (INGEST,), lambda paper, _: paper.written([])),
-        Fault("the wrong encoding", other, (INGEST,), _wrong_encoding),
-        Fault("a renamed column", listed, (INGEST,), _renamed(listed_is.last)),
-        Fault("a dropped column", outcome, (INGEST,), _dropped),
-        Fault("an added column: the label leaks", listed, (INGEST,), _leaked(told)),
-        Fault("a retyped column", outcome, (BUDGET,), _each(told, lambda value: f"ca. {value}")),
-        Fault("a burst of nulls in a key", listed, (BUDGET,), _nulls(listed_is.required, 0.3)),
-        Fault("duplicate keys", listed, (BUDGET,), _duplicates),
-        Fault("a stale file", listed, (BUDGET,), lambda _, before: before.written()),
-        Fault("dates of next year", outcome, (BUDGET,), _next_year),
-        Fault("impossible values", outcome, (BUDGET,), _impossible(outcome_is.bounded)),
-        Fault("a column of nulls", outcome, (BUDGET, USUAL), _nulls(told, 1.0)),
-        Fault("shifted units: times 60", outcome, (BUDGET, USUAL), _scaled(told, 60, 0)),
-        Fault(
-            "shifted units: plus 273", other, (BUDGET, USUAL), _scaled(other_is.steady, 1, 273.15)
+        _Wanted("the file is cut off", outcome, (INGEST,), lambda _: damage.cut_off),
+        _Wanted("the file is empty", listed, (INGEST,), lambda _: lambda *_: b""),
+        _Wanted("only a header", outcome, (INGEST,), lambda _: lambda paper, _: paper.written([])),
+        _Wanted("the wrong encoding", other, (INGEST,), lambda _: damage.wrong_encoding),
+        _Wanted("a renamed column", listed, (INGEST,), lambda _: damage.renamed, listed.last),
+        _Wanted("a dropped column", outcome, (INGEST,), lambda _: damage.dropped, outcome.last),
+        _Wanted(
+            "an added column: the label leaks",
+            listed,
+            (INGEST,),
+            damage.leaked,
+            leak,
+            "keeps columns that nobody declared",
         ),
-        Fault("a drifted column", listed, (USUAL, BUDGET), _scaled(listed_is.steady, 1.3, 0)),
-        Fault("a stuck sensor", other, (USUAL,), _stuck(other_is.moving)),
-        Fault("a flood of categories", listed, (BUDGET, USUAL), _flood(listed_is.category)),
-        Fault("half of the rows are missing", listed, (USUAL,), _half),
+        _Wanted(
+            "a retyped column",
+            outcome,
+            (BUDGET,),
+            lambda column: damage.each(column, lambda value: f"ca. {value}"),
+            next((n for n in (*told, *outcome.spec.columns) if not outcome.is_text(n)), None),
+            "has no column but of text",
+        ),
+        _Wanted(
+            "a burst of nulls in a key",
+            listed,
+            (BUDGET,),
+            lambda column: damage.nulls(column, 0.3),
+            listed.required,
+            "has no required column but its date",
+        ),
+        _Wanted("duplicate keys", listed, (BUDGET,), lambda _: damage.duplicates, "duplicate_key"),
+        _Wanted("a stale file", listed, (BUDGET,), lambda _: damage.stale, listed.spec.date),
+        _Wanted("dates of next year", outcome, (BUDGET,), damage.next_year, outcome.spec.date),
+        _Wanted(
+            "impossible values",
+            outcome,
+            (BUDGET,),
+            damage.impossible,
+            outcome.bounded,
+            "has no numeric column with a largest value",
+        ),
+        _Wanted(
+            "a column of nulls",
+            outcome,
+            (BUDGET, USUAL),
+            lambda column: damage.nulls(column, 1.0),
+            told[0],
+        ),
+        _Wanted(
+            "shifted units: times 60",
+            outcome,
+            (BUDGET, USUAL),
+            lambda column: damage.scaled(column, 60, 0),
+            amount,
+            no_amount,
+        ),
+        _Wanted(
+            "shifted units: plus 273",
+            other,
+            (BUDGET, USUAL),
+            lambda column: damage.scaled(column, 1, 273.15),
+            other.steady,
+            no_number,
+        ),
+        _Wanted(
+            "a drifted column",
+            listed,
+            (USUAL, BUDGET),
+            lambda column: damage.scaled(column, 1.3, 0),
+            listed.steady,
+            no_number,
+        ),
+        _Wanted("a stuck sensor", other, (USUAL,), damage.stuck, other.moving, no_number),
+        _Wanted(
+            "a flood of categories",
+            listed,
+            (BUDGET, USUAL),
+            damage.flood,
+            listed.category,
+            "has no free text column",
+        ),
+        _Wanted(
+            "half of the rows are missing", listed, (USUAL,), lambda _: damage.half, "usual_rows"
+        ),
     ]
 
 
 class _Columns:
-    """Columns of a source by what they are good for, by how they were on a good day."""
+    """Columns of a source by what they are good for, by how they were on a good day; or None."""
 
-    def __init__(self, spec: Source, profile: Mapping[str, float]) -> None:
-        self._spec, self._profile = spec, profile
-        names = list(spec.columns)
-        self.required = next(
-            name for name in names if spec.columns[name].required and name != spec.date
-        )
-        self.last = names[-1]
+    def __init__(self, source: str, spec: Source, profile: Mapping[str, float]) -> None:
+        self.source, self.spec, self._profile = source, spec, profile
+        self._free = spec.usual.leave_out if spec.usual else ()
 
     @property
-    def steady(self) -> str:
+    def last(self) -> str:
+        """What files call the last column."""
+        name, column = [*self.spec.columns.items()][-1]
+        return column.headers(name)[0]
+
+    @property
+    def required(self) -> str | None:
+        key, columns = self.spec.key, self.spec.columns
+        needed = (*key, *(name for name, column in columns.items() if column.required))
+        return next((name for name in needed if name != self.spec.date), None)
+
+    @property
+    def steady(self) -> str | None:
         """The measured column whose spread is the smallest part of its mean."""
-        return min(self._measured(), key=lambda name: self._spread(name) / self._mean(name))
+        return min(self._measured(), key=self._relative, default=None)
 
     @property
-    def moving(self) -> str:
-        return max(self._measured(), key=lambda name: self._spread(name) / self._mean(name))
+    def moving(self) -> str | None:
+        return max(self._measured(), key=self._relative, default=None)
 
     @property
-    def bounded(self) -> str:
-        measured = self._measured()
-        return next((n for n in measured if self._spec.columns[n].max is not None), measured[0])
+    def bounded(self) -> str | None:
+        columns = self.spec.columns
+        most = {name: columns[name].max for name in self._measured()}
+        bounds = (n for n, largest in most.items() if largest is not None and largest < IMPOSSIBLE)
+        return next(bounds, None)
 
     @property
-    def category(self) -> str:
+    def category(self) -> str | None:
         """The text column that has the fewest values, but several."""
-        columns = self._spec.columns.items()
-        free = [n for n, column in columns if column.type == "string" and column.values is None]
-        counts = {name: self._profile.get(f"distinct {name}", 0.0) for name in free}
-        return min((n for n in free if counts[n] > 1), key=lambda n: counts[n], default=free[0])
+        columns = self.spec.columns.items()
+        free = [n for n, c in columns if c.type == "string" and c.values is None]
+        counts = {n: self._profile.get(f"distinct {n}", 0.0) for n in free if n not in self._free}
+        several = [n for n, count in counts.items() if count > 1]
+        return min(several or counts, key=lambda n: counts[n], default=None)
+
+    def told(self, expression: str) -> list[str]:
+        """The columns that an expression reads; the last one if it seems to read none."""
+        words = set(re.findall(r"[a-z][a-z0-9_]*", expression))
+        return [n for n in self.spec.columns if n in words] or [[*self.spec.columns][-1]]
+
+    def is_number(self, name: str) -> bool:
+        return self.spec.columns[name].type in ("integer", "number")
+
+    def is_text(self, name: str) -> bool:
+        return self.spec.columns[name].type == "string"
 
     def _measured(self) -> list[str]:
         numbers = [
             name
-            for name, column in self._spec.columns.items()
-            if column.type in ("integer", "number")
+            for name in self.spec.columns
+            if self.is_number(name)
             and self._profile.get(f"missing {name}", 0.0) < 0.5
-            and name not in (self._spec.usual.leave_out if self._spec.usual else ())
+            and name not in (*self._free, *self.spec.key)
         ]
-        return [n for n in numbers if n not in self._spec.key and self._spread(n) > 0] or numbers
+        return [name for name in numbers if self._spread(name) > 0] or numbers
+
+    def _relative(self, name: str) -> float:
+        """A column's spread as a part of its mean."""
+        return self._spread(name) / (abs(self._profile.get(f"mean {name}", 0.0)) + 1e-9)
 
     def _spread(self, name: str) -> float:
         return self._profile.get(f"spread {name}", 0.0)
 
-    def _mean(self, name: str) -> float:
-        return abs(self._profile.get(f"mean {name}", 0.0)) + 1e-9
 
-
-def _in_expression(expression: str, spec: Source) -> str:
-    words = set(re.findall(r"[a-z][a-z0-9_]*", expression))
-    return next((name for name in spec.columns if name in words), list(spec.columns)[-1])
-
-
-def _changed(column: str, change: Callable[[int, str | None], str | None]) -> Callable[..., bytes]:
-    def plant(paper: Paper, _: Paper) -> bytes:
-        return paper.written(
-            [{**row, column: change(n, row[column])} for n, row in enumerate(paper.rows)]
-        )
-
-    return plant
-
-
-def _each(column: str, change: Callable[[str], str]) -> Callable[..., bytes]:
-    return _changed(column, lambda _, value: None if value is None else change(value))
-
-
-def _scaled(column: str, factor: float, shift: float) -> Callable[..., bytes]:
-    def scaled(value: str) -> str:
-        number = float(value) * factor + shift
-        return str(round(number)) if re.fullmatch(r"-?\d+", value) else f"{number:.2f}"
-
-    return _each(column, scaled)
-
-
-def _nulls(column: str, share: float) -> Callable[..., bytes]:
-    chance = np.random.default_rng(SEED)
-    return _changed(column, lambda _, value: None if chance.random() < share else value)
-
-
-def _stuck(column: str) -> Callable[..., bytes]:
-    def plant(paper: Paper, before: Paper) -> bytes:
-        value = next(row[column] for row in paper.rows if row[column] is not None)
-        return _each(column, lambda _: str(value))(paper, before)
-
-    return plant
-
-
-def _impossible(column: str) -> Callable[..., bytes]:
-    return _changed(column, lambda n, value: "999999999" if n % 20 == 0 else value)
-
-
-def _flood(column: str) -> Callable[..., bytes]:
-    chance = np.random.default_rng(SEED)
-    kinds = (string.ascii_uppercase, string.ascii_lowercase, string.digits)
-
-    def another(value: str) -> str:
-        # Of the same shape, so that no pattern sees it.
-        alphabets = (next((kind for kind in kinds if letter in kind), letter) for letter in value)
-        return "".join(alphabet[chance.integers(len(alphabet))] for alphabet in alphabets)
-
-    return _each(column, another)
-
-
-def _cut_off(paper: Paper, _: Paper) -> bytes:
-    whole = paper.written()
-    return whole[: int(len(whole) * 0.6) + 1]
-
-
-def _wrong_encoding(paper: Paper, _: Paper) -> bytes:
-    return b"\xff\xfe" + paper.written().decode(errors="replace").encode("utf-16-le")
-
-
-def _renamed(column: str) -> Callable[..., bytes]:
-    def plant(paper: Paper, _: Paper) -> bytes:
-        place = list(paper.spec.columns).index(column)
-        headers = [*paper.headers]
-        headers[place] = f"{headers[place]}_v2"
-        return paper.written(headers=headers)
-
-    return plant
-
-
-def _dropped(paper: Paper, _: Paper) -> bytes:
-    columns = list(paper.spec.columns)[:-1]
-    less = {name: paper.spec.columns[name] for name in columns}
-    spec = paper.spec.model_copy(update={"columns": less})
-    rows = tuple({name: row[name] for name in columns} for row in paper.rows)
-    return Paper(paper.name, spec, paper.headers[:-1], rows).written()
-
-
-def _leaked(label: str) -> Callable[..., bytes]:
-    def plant(paper: Paper, _: Paper) -> bytes:
-        extra = f"{label}_final" if label in paper.spec.columns else label
-        return paper.written([{**row, extra: "1"} for row in paper.rows])
-
-    return plant
-
-
-def _duplicates(paper: Paper, _: Paper) -> bytes:
-    key, date = paper.spec.key, paper.spec.date
-    other = next((n for n in paper.spec.columns if n not in key and n != date), None)
-    again = [dict(row) for row in paper.rows[::10]]
-    for row, donor in zip(again, paper.rows[5::10], strict=False):
-        if other:
-            row[other] = donor[other]
-    return paper.written([*paper.rows, *again])
-
-
-def _next_year(paper: Paper, _: Paper) -> bytes:
-    column = paper.spec.date or paper.spec.key[0]
-    later = dt.timedelta(days=365)
-
-    def moved(row: Row) -> Row:
-        return {**row, column: str(dt.date.fromisoformat(str(row[column])) + later)}
-
-    return paper.written([moved(row) for row in paper.rows])
-
-
-def _half(paper: Paper, _: Paper) -> bytes:
-    return paper.written(paper.rows[: len(paper.rows) // 2])
+def _leak(label: str, spec: Source) -> str:
+    return f"{label}_final" if label in spec.columns else label

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import reduce
-from operator import and_
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,25 +13,30 @@ from pyspark.sql import functions as f
 
 from jobs.context import Context
 from jobs.drill.sandbox import DRILLS
+from jobs.erasure.entity import Entity
+from jobs.erasure.leftover import content_of, left_out
 from jobs.erasure.rewriting import without
 from jobs.erasure.warehouse import erase_batches
-from jobs.errors import WrongUsage
+from jobs.errors import Refused, WrongUsage
 from jobs.ingest.landing import LandedFile, landed, landing_store
+from jobs.ingest.text import Unreadable
 from jobs.lake import files
 from jobs.lake.local_rows import local_rows
 from jobs.lake.maintain import everything
 from jobs.lake.table import Table
-from jobs.lake.tombstones import Tombstones, canonical
+from jobs.lake.tombstones import Tombstones
 from jobs.learning.rebuild import trained_on
+from jobs.plan import Dates
 from jobs.prediction.turn import lake_turn
 from jobs.quality.usual import Profiles
-from jobs.usecase import Column, Source
+from jobs.usecase import Source
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
     from pyspark.sql import DataFrame
 
 RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+FILES_SAID = 5
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Receipt:
     Attributes:
         use_case: its name.
         entity: the columns that named the entity.
-        tombstone: the keyed hash that keeps it from coming back.
+        tombstone: the keyed hash that keeps it from coming back; the first of them where sources
+            declare its columns with different types.
         at: when it was done.
         reason: why.
         rows: rows removed, by landing file, table or batch.
         looked_at: what was looked at and held nothing.
         models: registered versions that learned from rows of it. They are not changed.
+        unsearched: landing files that may still name it, and why it was not taken out of them.
     """
 
     use_case: str
@@ -60,6 +64,7 @@ class Receipt:
     rows: Mapping[str, int] = field(default_factory=dict)
     looked_at: tuple[str, ...] = ()
     models: tuple[int, ...] = ()
+    unsearched: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -69,6 +74,22 @@ class Receipt:
             f"Erased {sum(self.rows.values())} rows of one entity of {self.use_case} (by "
             f"{', '.join(self.entity)}) from {len(self.rows)} places{models}. Tombstone "
             f"{self.tombstone[:12]}… keeps it from coming back."
+        )
+
+    def require_all_searched(self) -> None:
+        """Say what may still name the entity.
+
+        Raises:
+            Refused: there are such files.
+        """
+        if not self.unsearched:
+            return
+        files = [f"{name} {why}" for name, why in sorted(self.unsearched.items())]
+        more = f"; and {len(files) - FILES_SAID} more" if len(files) > FILES_SAID else ""
+        raise Refused(
+            f"{len(files)} landing files of {self.use_case} may still name the entity, because it "
+            f"cannot be taken out of them: {'; '.join(files[:FILES_SAID])}{more}.",
+            "Remove them or have them delivered again, then erase again; all else is erased.",
         )
 
 
@@ -90,34 +111,23 @@ def erase(
         WrongUsage: no source has all of these columns, or a value is not of its column's type.
         Unavailable: the warehouse or MLflow does not answer.
     """
-    sources = _sources(context, entity)
+    named = Entity(dict(entity))
+    sources = _sources(context, named)
     with lake_turn(context.plan.settings, context.plan.name, f"erase {context.plan.name}"):
-        return _Erasure(context, dict(entity), sources, say).run(reason)
+        return _Erasure(context, named, sources, say).run(reason)
 
 
-def _sources(context: Context, entity: Mapping[str, str]) -> dict[str, Source]:
+def _sources(context: Context, entity: Entity) -> dict[str, Source]:
     """The sources that have all of the columns."""
-    sources = context.plan.usecase.sources
-    found = {name: each for name, each in sources.items() if entity.keys() <= each.columns.keys()}
-    if not entity or not found:
+    sources, names = context.plan.usecase.sources, entity.values.keys()
+    found = {name: each for name, each in sources.items() if names <= each.columns.keys()}
+    if not names or not found:
         raise WrongUsage(
-            f"No source of {context.plan.name} has the columns {sorted(entity)}.",
+            f"No source of {context.plan.name} has the columns {sorted(names)}.",
             "Name the entity by columns of a source: --key customer_id=42.",
         )
-    for source in found.values():
-        for name, value in entity.items():
-            kind = source.columns[name].type
-            if kind in ("integer", "number") and not _is_number(value):
-                raise WrongUsage(f"{name} is {kind}, and {value!r} is not.", "Mend the value.")
+    entity.require_known(found.values())
     return found
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass
@@ -125,21 +135,22 @@ class _Erasure:
     """One erasure at work."""
 
     context: Context
-    entity: dict[str, str]
+    entity: Entity
     sources: dict[str, Source]
     say: Callable[[str], None]
     rows: dict[str, int] = field(default_factory=dict)
     looked_at: list[str] = field(default_factory=list)
+    unsearched: dict[str, str] = field(default_factory=dict)
     models: list[int] = field(default_factory=list)
     unfinished: str = ""
 
     def run(self, reason: str) -> Receipt:
         plan, tables = self.context.plan, self.context.tables
-        columns = next(iter(self.sources.values())).columns
-        tombstones = Tombstones.read(tables.root).with_another(self.entity, columns)
+        typed = [source.columns for source in self.sources.values()]
+        tombstones = Tombstones.read(tables.root).with_another(self.entity.values, typed)
         # First of all, so that nothing that is delivered from now on brings it back.
         tombstones.write(tables.root)
-        mark = tombstones.hash_of(self.entity, columns)
+        mark = min(tombstones.hashes_of(self.entity.values, typed))
         self.unfinished = f"{tables.root}/_receipts/unfinished-{mark[:16]}.json"
         # What a run that was killed has removed already tells of no model any more.
         begun = files.read_json(self.unfinished) or {"models": [], "rows": {}}
@@ -153,7 +164,7 @@ class _Erasure:
         self._table(tables.features(), self._in(tables.features()), keys)
         self._table(tables.labels(), self._in(tables.labels()), of_labels)
         self._table(tables.predictions(), self._in(tables.predictions()), keys)
-        for batch, gone in erase_batches(plan, self.entity, keys).items():
+        for batch, gone in erase_batches(plan, self.entity.values, keys).items():
             self._note(batch, gone)
         for source, spec in self.sources.items():
             self._landing(source, spec)
@@ -163,13 +174,14 @@ class _Erasure:
         self._leave_no_trace()
         receipt = Receipt(
             plan.name,
-            tuple(sorted(self.entity)),
+            tuple(sorted(self.entity.values)),
             mark,
             dt.datetime.now(dt.UTC),
             reason,
             self.rows,
             tuple(self.looked_at),
             tuple(self.models),
+            self.unsearched,
         )
         name = f"{receipt.at:%Y%m%dT%H%M%SZ}-{receipt.tombstone[:8]}"
         files.write_json(f"{tables.root}/_receipts/{name}.json", asdict(receipt))
@@ -189,14 +201,28 @@ class _Erasure:
             self.looked_at.append(place)
 
     def _models(self) -> tuple[int, ...]:
-        """The versions that learned from days of which silver has rows of the entity."""
+        """The versions that learned from features or labels that silver's rows of it went into.
+
+        A row of a daily source goes into those of its day and, as history, of the days after it.
+        Rows of a snapshot are looked up for rows of other sources: if no daily source has the
+        entity, features of all days since it arrived may be made of it.
+        """
         spark, tables = self.context.engine.session(), self.context.tables
-        days: set[dt.date] = set()
-        for source in self.sources:
+        learned: set[dt.date] = set()
+        arrived: list[dt.date] = []
+        for source, spec in self.sources.items():
             silver = tables.silver(source)
             rows = silver.read(spark).where(self._in(silver))
-            days |= {row[0] for row in rows.select("_batch_date").distinct().collect()}
-        return trained_on(self.context.plan, days) if days else ()
+            days = [row[0] for row in rows.select("_batch_date").distinct().collect()]
+            if spec.is_daily:
+                history = max(self.context.plan.usecase.features.history, spec.arrives.lag)
+                learned |= {date for day in days for date in Dates.one(day).shifted(last=history)}
+            else:
+                arrived += days
+        if arrived and not learned:
+            since = min(arrived)
+            learned |= {*Dates(since, max(since, dt.date.today()))}
+        return trained_on(self.context.plan, learned) if learned else ()
 
     def _keys(self, source: str, *columns: str) -> pa.Table:
         """Those columns of silver's rows of the entity in a source; none if they do not name it."""
@@ -212,18 +238,27 @@ class _Erasure:
         store = landing_store(self.context.plan)
         taken, changed = self._files_in_bronze(source, spec), []
         for file in landed(self.context.plan, source, None):
-            if file.problem:
+            try:
+                content = content_of(store, file)
+                less, gone = without(content, spec, file.batch_date, self.entity)
+            except FileNotFoundError:
                 continue
-            with store.open(file.name) as stream:
-                content = stream.read()
-            less, gone = without(content, spec, file.batch_date, self._belongs(spec))
+            except Unreadable as error:
+                self._unsearched(file.name, str(error))
+                continue
             if gone:
                 store.deliver(file.name, less, file.arrived_at)
                 self._note(f"landing {file.name}", gone)
             if gone or file.name in taken:
                 changed.append((file, less))
+        for name, why in left_out(self.context.plan, source, self.entity).items():
+            self._unsearched(name, why)
         if changed:
             self._recognise(source, changed)
+
+    def _unsearched(self, name: str, why: str) -> None:
+        self.unsearched[name] = why
+        self.say(f"landing {name}: not searched, because it {why}")
 
     def _files_in_bronze(self, source: str, spec: Source) -> set[str]:
         bronze = self.context.tables.bronze(source)
@@ -284,14 +319,13 @@ class _Erasure:
     def _leave_no_trace(self) -> None:
         """Remove files of older versions, what is staged, statistics of days, and gate results."""
         spark, tables = self.context.engine.session(), self.context.tables
+        # For good: the session is everybody's, and another erasure may be vacuuming in it just now.
+        # Who else vacuums says for how many hours files stay, and that is a month or longer.
         spark.conf.set(RETENTION_CHECK, "false")
-        try:
-            # All of them: an older version may hold what the newest one had lost before.
-            for table in everything(tables):
-                if table.exists():
-                    spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
-        finally:
-            spark.conf.set(RETENTION_CHECK, "true")
+        # All of them: an older version may hold what the newest one had lost before.
+        for table in everything(tables):
+            if table.exists():
+                spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
         for source, spec in self.sources.items():
             Profiles(tables.silver(source), spec).forget(dt.date.min)
         files.remove_folder(f"{tables.root}/_staging")
@@ -299,57 +333,20 @@ class _Erasure:
         # Copies that drills have made, of which one may have been killed.
         files.remove_folder(f"{self.context.plan.settings.lake}/{DRILLS}")
 
-    def _belongs(self, spec: Source) -> Callable[[Mapping[str, str | None], str], bool]:
-        wanted = {n: canonical(spec.columns[n], value) for n, value in self.entity.items()}
-
-        def belongs(row: Mapping[str, str | None], raw: str) -> bool:
-            if row:
-                return all(canonical(spec.columns[n], row[n]) == v for n, v in wanted.items())
-            # A record that cannot be split: whoever is named in it belongs to it.
-            return all(re.search(_whole(value), raw) for value in self.entity.values())
-
-        return belongs
-
     def _in_bronze(self, spec: Source) -> Expression:
-        texts = (_same_text(f.col(n), spec.columns[n], v) for n, v in self.entity.items())
-        return reduce(and_, texts) | self._named("_malformed")
+        written = self.entity.written_in(spec.columns, f.col)
+        return written | self.entity.named_in(f.col("_malformed"))
 
     def _in_quarantine(self, spec: Source) -> Expression:
-        texts = (
-            _same_text(f.get_json_object("row", f"$.{n}"), spec.columns[n], v)
-            for n, v in self.entity.items()
-        )
-        return reduce(and_, texts) | self._named("row", "$._malformed")
+        def of_row(name: str) -> Expression:
+            return f.get_json_object("row", f"$.{name}")
 
-    def _named(self, column: str, path: str = "") -> Expression:
-        text = f.get_json_object(column, path) if path else f.col(column)
-        named = [f.rlike(text, f.lit(_whole(value))) for value in self.entity.values()]
-        return f.coalesce(reduce(and_, named), f.lit(False))
+        written = self.entity.written_in(spec.columns, of_row)
+        return written | self.entity.named_in(of_row("_malformed"))
 
     def _in(self, table: Table) -> Expression:
-        """Which rows of a table with typed columns are the entity's; none if it lacks one."""
-        kinds = {each.name: each.dataType for each in table.schema.fields}
-        if not self.entity.keys() <= kinds.keys():
-            return f.lit(False)
-        same = [f.col(n) == f.lit(v).cast(kinds[n]) for n, v in self.entity.items()]
-        return reduce(and_, same)
-
-
-def _whole(value: str) -> str:
-    """A pattern, for Python as for Java, of a value that is not a part of a longer one."""
-    return rf"(?<![\w.-]){re.escape(value)}(?![\w.-])"
+        return self.entity.typed_in(table.schema)
 
 
 def _joined(rows: DataFrame, known: DataFrame) -> DataFrame:
     return rows.join(f.broadcast(known), on=["_file", "_arrived_at"], how="left")
-
-
-def _same_text(text: Expression, column: Column, value: str) -> Expression:
-    """Whether a text is a way of writing a value; never null."""
-    if column.type in ("integer", "number"):
-        same = text.try_cast("double") == f.lit(float(value))
-    elif column.type == "timestamp":
-        same = text.try_cast("timestamp") == f.lit(value).cast("timestamp")
-    else:
-        same = f.lower(text) == f.lit(value.lower()) if column.type == "boolean" else text == value
-    return f.coalesce(same, f.lit(False))

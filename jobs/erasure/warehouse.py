@@ -11,6 +11,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from jobs.errors import Refused
+from jobs.lake.tombstones import value_of
 from jobs.plan import Plan
 from jobs.prediction.fingerprint import of_batch
 from jobs.prediction.published_table import SQL_TYPES, Kind, PublishedTable, published_as
@@ -21,7 +22,8 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
     """Delete an entity's predictions, and the pages of the files that held them.
 
     Args:
-        entity: the columns that name it; predictions that do not have them all are not its.
+        entity: the columns that name it, and their values as text; predictions that do not have
+            them all, or have them with types that the values are not of, are not its.
         keys: of predictions that are its, too.
 
     Gives the rows deleted by batch. Numbers of rows and checksums of the batches are those of what
@@ -48,7 +50,8 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
         by_date: dict[Any, list[dict[str, Any]]] = {}
         for key in keys.to_pylist():
             by_date.setdefault(key[plan.usecase.entity.date], []).append(key)
-        same = [_Gone.of([*entity], kinds, [dict(entity)])] if entity.keys() <= kinds.keys() else []
+        known = {n: value_of(kinds[n], v) if n in kinds else None for n, v in entity.items()}
+        same = [] if None in known.values() else [_Gone.of([*known], kinds, [known])]
         return {
             f"batch {batch_id}": _erase(
                 connection,

@@ -8,13 +8,23 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
+import math
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.lake import files
 from jobs.usecase import Column
+
+# Numbers as large as a silver table holds, and the largest up to which a double counts by ones.
+LARGEST, COUNTED = 2**63, 2**53
+DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?", re.DOTALL)
+BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1"), "true"),
+    **dict.fromkeys(("false", "f", "no", "n", "0"), "false"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,16 +50,25 @@ class Tombstones:
             {tuple(each["columns"]): frozenset(each["hashes"]) for each in found["erased"]},
         )
 
-    def with_another(self, entity: Mapping[str, str], columns: Mapping[str, Column]) -> Tombstones:
-        """These and one for an entity, given by its columns' values as text."""
+    def with_another(
+        self, entity: Mapping[str, str], typed: Iterable[Mapping[str, Column]]
+    ) -> Tombstones:
+        """These and those for an entity, given by its columns' values as text.
+
+        Args:
+            typed: the columns as each source declares them: where their types differ, so do the
+                hashes.
+        """
         keyed = Tombstones(self.key or secrets.token_hex(32), self.erased)
         names = tuple(sorted(entity))
-        hashes = self.erased.get(names, frozenset()) | {keyed.hash_of(entity, columns)}
+        hashes = self.erased.get(names, frozenset()) | keyed.hashes_of(entity, typed)
         return Tombstones(keyed.key, {**self.erased, names: hashes})
 
-    def hash_of(self, entity: Mapping[str, str], columns: Mapping[str, Column]) -> str:
-        """What stands for an entity."""
-        return self._hash(tuple(sorted(entity)), entity, columns)
+    def hashes_of(
+        self, entity: Mapping[str, str], typed: Iterable[Mapping[str, Column]]
+    ) -> frozenset[str]:
+        """What stands for an entity in sources that declare its columns so."""
+        return frozenset(self._hash(tuple(sorted(entity)), entity, columns) for columns in typed)
 
     def write(self, root: str) -> None:
         """Keep them beside the tables of the use case."""
@@ -79,19 +98,68 @@ class Tombstones:
 
 
 def canonical(column: Column, text: str | None) -> str:
-    """One way of writing a value: 042 and 42 are the same integer."""
+    """One way of writing a value: 042 and 42 are the same integer.
+
+    What is no value of the column's type stands for itself.
+    """
     if text is None:
         return "\1"
+    known = value_of(column.type, text)
+    return text if known is None else known
+
+
+def value_of(kind: str, text: str) -> str | None:
+    """A value of one of the types of columns, in one way of writing; None if the text is none.
+
+    It bears with what Spark bears with when it reads text: blanks around a value, 42.0 for 42, a
+    time after a date, a moment without a zone, which is then in UTC.
+    """
+    if kind == "string":
+        return text
+    written = text.strip()
+    # Python would read digits of other scripts, and 1_000.
+    if not written.isascii() or "_" in written:
+        return None
     try:
-        if column.type == "integer":
-            return str(int(text))
-        if column.type == "number":
-            return repr(float(text))
-        if column.type == "timestamp":
-            return str(dt.datetime.fromisoformat(text).astimezone(dt.UTC))
+        return _READ[kind](written)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _integer(text: str) -> str | None:
+    try:
+        whole = int(text)
     except ValueError:
-        pass
-    return text.lower() if column.type == "boolean" else text
+        number = float(text)
+        if not number.is_integer() or abs(number) >= COUNTED:
+            return None
+        whole = int(number)
+    return str(whole) if -LARGEST <= whole < LARGEST else None
+
+
+def _number(text: str) -> str | None:
+    number = float(text)
+    # Without the sign of zero.
+    return repr(number + 0.0) if math.isfinite(number) else None
+
+
+def _date(text: str) -> str | None:
+    found = DAY.fullmatch(text)
+    return str(dt.date(*map(int, found.groups()))) if found else None
+
+
+def _timestamp(text: str) -> str:
+    moment = dt.datetime.fromisoformat(text)
+    return str((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC))
+
+
+_READ: Mapping[str, Callable[[str], str | None]] = {
+    "integer": _integer,
+    "number": _number,
+    "boolean": lambda text: BOOLEANS.get(text.lower()),
+    "date": _date,
+    "timestamp": _timestamp,
+}
 
 
 def _path(root: str) -> str:

@@ -152,9 +152,32 @@ def test_a_flight_is_taken_out_of_the_live_batch_too(stack: Stack) -> None:
     assert "cannot be read any more" in again.stderr
 
 
+def test_a_file_that_cannot_be_searched_is_told(stack: Stack) -> None:
+    name = "flight_delay/schedule/date=2013-10-07/damaged.csv"
+    damaged = Path(stack.settings.landing) / name
+    damaged.write_bytes(gzip.compress(b"flight_date\n" * 100)[:-9])
+    try:
+        done = stack.daybreak(
+            "erase", "flight_delay", "--key=tailnum=N0000", "--reason", "asked for", "--json"
+        )
+    finally:
+        damaged.unlink()
+    assert done.returncode == 1
+    assert "cannot be unpacked" in json.loads(done.stdout)["unsearched"][name]
+    assert "damaged.csv" in done.stderr
+    assert "erase again" in done.stderr
+    assert erase(stack, tailnum="N0000")["unsearched"] == {}
+
+
 @pytest.mark.parametrize(
     ("named", "why"),
-    [("nobody=1", "has the columns"), ("flight=UA", "is integer"), ("flight", "names nothing")],
+    [
+        ("nobody=1", "has the columns"),
+        ("flight=UA", "is integer"),
+        ("flight=42.0", "is integer"),
+        ("flight_date=2013-1-1", "is date"),
+        ("flight", "names nothing"),
+    ],
 )
 def test_an_erasure_of_what_is_not_there_is_wrong_usage(stack: Stack, named: str, why: str) -> None:
     done = stack.daybreak("erase", "flight_delay", "--key", named, "--reason", "asked for")

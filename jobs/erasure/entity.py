@@ -1,0 +1,108 @@
+"""Whom an erasure is about: checked when it is written, and known again in rows and in raw text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as f
+
+from jobs.errors import WrongUsage
+from jobs.lake.tables import TYPES
+from jobs.lake.tombstones import canonical, value_of
+from jobs.usecase import Column, Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column as Expression
+    from pyspark.sql.types import StructType
+
+# How a value of a type must be written by who asks for an erasure, and an example.
+WRITTEN: Mapping[str, tuple[str, str]] = {
+    "string": (r"(?s:.*)", ""),
+    "integer": (r"[+-]?\d+", "42"),
+    "number": (r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", "0.5"),
+    "boolean": (r"(?i:true|false)", "true"),
+    "date": (r"\d{4}-\d{2}-\d{2}", "2024-01-31"),
+    "timestamp": (
+        r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})",
+        "2024-01-31T05:00:00Z, with its zone",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Entity:
+    """The columns that name an entity, and their values as text."""
+
+    values: Mapping[str, str]
+
+    def require_known(self, sources: Iterable[Source]) -> None:
+        """Refuse a value that no source could hold.
+
+        Raises:
+            WrongUsage: a value is of none of the types that its column has in the sources.
+        """
+        columns = [source.columns for source in sources]
+        for name, value in self.values.items():
+            kinds = list(dict.fromkeys(each[name].type for each in columns))
+            if not any(_is_of(kind, value) for kind in kinds):
+                raise WrongUsage(
+                    f"{name} is {' or '.join(kinds)}, and {value!r} is not.",
+                    f"Write it like {' or '.join(WRITTEN[kind][1] for kind in kinds)}.",
+                )
+
+    def owns(self, columns: Mapping[str, Column]) -> Callable[[Mapping[str, str | None]], bool]:
+        """Says of a record, given by declared column as text, whether it is the entity's."""
+        wanted = {n: canonical(columns[n], value) for n, value in self.values.items()}
+        return lambda record: all(
+            canonical(columns[n], record[n]) == value for n, value in wanted.items()
+        )
+
+    def is_named_in(self, raw: str) -> bool:
+        """Whether all of the values are somewhere in a text, each not as a part of another."""
+        return all(re.search(_whole(value), raw) for value in self.values.values())
+
+    def written_in(
+        self, columns: Mapping[str, Column], text_of: Callable[[str], Expression]
+    ) -> Expression:
+        """As `owns`, of rows whose columns are text; never null."""
+        same = (_same(text_of(n), columns[n].type, value) for n, value in self.values.items())
+        return reduce(and_, same)
+
+    def named_in(self, text: Expression) -> Expression:
+        """As `is_named_in`, of a column; never null."""
+        named = [f.rlike(text, f.lit(_whole(value))) for value in self.values.values()]
+        return f.coalesce(reduce(and_, named), f.lit(False))
+
+    def typed_in(self, schema: StructType) -> Expression:
+        """Which rows of a table with typed columns are the entity's; none if it lacks one."""
+        kinds = {each.name: each.dataType for each in schema.fields}
+        if not self.values.keys() <= kinds.keys():
+            return f.lit(False)
+        same = (f.col(n) == f.lit(v).try_cast(kinds[n]) for n, v in self.values.items())
+        return reduce(and_, same)
+
+
+def _is_of(kind: str, value: str) -> bool:
+    written = re.fullmatch(WRITTEN[kind][0], value, re.ASCII)
+    return bool(written) and value_of(kind, value) is not None
+
+
+def _whole(value: str) -> str:
+    """A pattern, for Python as for Java, of a value that is not a part of a longer one."""
+    return rf"(?<![\w.-]){re.escape(value)}(?![\w.-])"
+
+
+def _same(text: Expression, kind: str, value: str) -> Expression:
+    """Whether a text is a way of writing a value: what `canonical` says, in Spark's words."""
+    if kind == "string":
+        return f.coalesce(text == value, f.lit(False))
+    wanted = f.lit(value).try_cast(TYPES[kind])
+    ways = [text.try_cast(TYPES[kind]) == wanted]
+    if kind == "integer":
+        ways.append(text.try_cast("double") == wanted.cast("double"))
+    return f.coalesce(*ways, text == value, f.lit(False))

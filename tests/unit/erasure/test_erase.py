@@ -1,0 +1,163 @@
+"""What an erasure writes, names and tells, on a small lake; warehouse and registry are stood in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import os
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.context import Context
+from jobs.engine import Engine
+from jobs.erasure import erase as erasing
+from jobs.erasure.erase import RETENTION_CHECK, Receipt, erase
+from jobs.errors import Refused, WrongUsage
+from jobs.lake.local_rows import local_rows
+from jobs.lake.tombstones import Tombstones
+from jobs.plan import Dates, Plan
+from jobs.settings import Settings
+from jobs.usecase import UseCase
+from tests.unit.ingest.conftest import USE_CASE
+
+DAY = dt.date(2024, 1, 2)
+ANN = {"who": "ann"}
+
+
+class Versions:
+    """Registered versions by the days that they learned from, and what was asked of them."""
+
+    asked: frozenset[dt.date] = frozenset()
+
+    def trained_on(self, _: Plan, days: Iterable[dt.date]) -> tuple[int, ...]:
+        self.asked = frozenset(days)
+        return (7,)
+
+
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch) -> Versions:
+    found = Versions()
+    monkeypatch.setattr(erasing, "lake_turn", lambda *_: nullcontext())
+    monkeypatch.setattr(erasing, "erase_batches", lambda *_: {})
+    monkeypatch.setattr(erasing, "trained_on", found.trained_on)
+    return found
+
+
+@pytest.fixture
+def context(tmp_path: Path, settings: Settings, spark: SparkSession) -> Context:
+    folders = {"landing": str(tmp_path / "landing"), "lake": str(tmp_path / "lake")}
+    plan = Plan(UseCase.model_validate(USE_CASE), settings.model_copy(update=folders))
+    return Context(plan, Dates.one(DAY), Engine(plan.settings), {})
+
+
+def deliver(context: Context, name: str, content: bytes) -> Path:
+    path = Path(context.plan.settings.landing) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (1_704_200_000, 1_704_200_000))
+    return path
+
+
+def erased(context: Context, **entity: str) -> Receipt:
+    return erase(context, entity or ANN, "asked for", lambda _: None)
+
+
+def silver(context: Context, source: str, batch_date: dt.date, **values: Any) -> None:
+    table = context.tables.silver(source)
+    row = {name: values.get(name) for name in table.schema.names}
+    row |= {"_batch_date": batch_date, "_file": "x", "_row": 1}
+    row["_arrived_at"] = dt.datetime.combine(batch_date, dt.time(9), dt.UTC)
+    rows = local_rows(context.engine.session(), [tuple(row.values())], table.schema)
+    table.replace(rows, table.of_dates([batch_date]) if table.partition else None)
+
+
+def test_what_could_not_be_searched_is_told_and_all_else_is_erased(
+    context: Context, versions: Versions
+) -> None:
+    folder, sound = f"visits/date={DAY}", b"day,who,spent\n2024-01-02,%b,1\n"
+    good = deliver(context, f"{folder}/a.csv", sound % b"ann" + b"2024-01-02,bob,1\n")
+    packed = gzip.compress(sound % b"bob")
+    deliver(context, f"{folder}/b.csv.gz", packed[: len(packed) // 2])
+    deliver(context, f"{folder}/c.csv", sound % b"ann" + b"\xff\n")
+    deliver(context, f"{folder}/d.csv", sound % b"bob" + b"\xff\n")
+    deliver(context, f"{folder}/e.csv.tmp", sound % b"ann")
+    deliver(context, f"{folder}/.f.csv.17.tmp", sound % b"bob")
+    deliver(context, "people/.new.csv", b"who,city\nann,Rome\n")
+    people = deliver(context, "people/last.csv", b"who,city\nann,Rome\nbob,Bonn\n")
+
+    receipt = erased(context)
+
+    assert good.read_bytes() == b"day,who,spent\n2024-01-02,bob,1\n"
+    assert people.read_bytes() == b"who,city\nbob,Bonn\n"
+    assert receipt.rows == {f"landing {folder}/a.csv": 1, "landing people/last.csv": 1}
+    assert set(receipt.unsearched) == {
+        f"{folder}/b.csv.gz",
+        f"{folder}/c.csv",
+        f"{folder}/e.csv.tmp",
+        "people/.new.csv",
+    }
+    with pytest.raises(Refused) as told:
+        receipt.require_all_searched()
+    assert "4 landing files of visits may still name the entity" in told.value.sentence
+    assert "b.csv.gz is a gzip file that cannot be unpacked" in told.value.sentence
+    assert "erase again" in told.value.remedy
+
+    for name in receipt.unsearched:
+        (Path(context.plan.settings.landing) / name).unlink()
+    again = erased(context)
+    assert not again.unsearched
+    again.require_all_searched()
+
+
+@pytest.mark.parametrize("value", ["42.0", "nan", "x"])
+def test_wrong_usage_leaves_no_tombstone(context: Context, versions: Versions, value: str) -> None:
+    with pytest.raises(WrongUsage):
+        erased(context, day=value)
+    assert Tombstones.read(context.tables.root).erased == {}
+
+
+def test_the_tombstones_know_the_entity_in_every_source(
+    context: Context, versions: Versions
+) -> None:
+    receipt = erased(context)
+    stones = Tombstones.read(context.tables.root)
+    for source in context.plan.usecase.sources.values():
+        assert stones.has({"who": "ann"}, source.columns)
+    assert stones.erased["who",] == {receipt.tombstone}
+
+
+def test_an_entity_of_daily_rows_names_the_versions_of_their_days(
+    context: Context, versions: Versions
+) -> None:
+    silver(context, "visits", DAY, day=DAY, who="ann", spent=1.0)
+    silver(context, "people", dt.date(2023, 1, 1), who="ann", city="Rome")
+    assert erased(context).models == (7,)
+    # The row's own day and the seven days that look back at it.
+    assert versions.asked == {*Dates.one(DAY).shifted(last=7)}
+
+
+def test_an_entity_of_a_snapshot_only_names_the_versions_since_it_arrived(
+    context: Context, versions: Versions
+) -> None:
+    silver(context, "people", DAY, who="ann", city="Rome")
+    assert erased(context).models == (7,)
+    assert versions.asked == {*Dates(DAY, dt.date.today())}
+
+
+def test_an_entity_without_rows_names_no_version(context: Context, versions: Versions) -> None:
+    silver(context, "people", DAY, who="bob", city="Rome")
+    assert erased(context).models == ()
+
+
+def test_an_erasure_leaves_the_switch_that_another_may_need_just_now(
+    context: Context, versions: Versions, spark: SparkSession
+) -> None:
+    silver(context, "people", DAY, who="ann", city="Rome")
+    erased(context)
+    spark.sql(f"VACUUM delta.`{context.tables.silver('people').path}` RETAIN 0 HOURS")
+    assert spark.conf.get(RETENTION_CHECK) == "false"
