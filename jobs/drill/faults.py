@@ -192,8 +192,7 @@ class _Columns:
 
     @property
     def required(self) -> str | None:
-        key, columns = self.spec.key, self.spec.columns
-        needed = (*key, *(name for name, column in columns.items() if column.required))
+        needed = (name for name in self.spec.columns if self.spec.is_required(name))
         return next((name for name in needed if name != self.spec.date), None)
 
     @property
