@@ -73,7 +73,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         linear.fit(sampled, encoding),
         trees.candidate,
     ]
-    seen = reference.describe(sampled, features)
+    seen = reference.seen(parts.train, sampled, features)
     raw = {
         candidate.kind: Model(
             use_case=plan.name,
@@ -87,11 +87,8 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         )
         for candidate in fitted
     }
-    scored = with_scores(parts.validation, raw, ("label",)).toArrow()
-    finished = {
-        kind: _finished(model, _column(scored, kind), _column(scored, "label"), plan)
-        for kind, model in raw.items()
-    }
+    scored = with_scores(parts.validation, raw, ("prediction_date", "label")).toArrow()
+    finished = {kind: _finished(model, scored, plan) for kind, model in raw.items()}
     return Trained(
         models={kind: model for kind, (model, _) in finished.items()},
         validation={kind: found for kind, (_, found) in finished.items()},
@@ -111,17 +108,16 @@ def _trees(
     return boosted.fit(data, model, model.parameters), model.parameters
 
 
-def _finished(
-    model: Model, raw: NDArray[np.float64], labels: NDArray[np.float64], plan: Plan
-) -> tuple[Model, dict[str, float]]:
+def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[str, float]]:
     """The model with its calibration and threshold, and its metrics on validation."""
+    raw, labels = _column(scored, model.candidate.kind), _column(scored, "label")
     order = np.lexsort((labels, raw))
-    raw, labels = raw[order], labels[order]
+    raw, labels, dates = raw[order], labels[order], scored["prediction_date"].to_numpy()[order]
     kind = plan.usecase.model.calibrate
     calibration = fit_isotonic(raw, labels) if kind == "isotonic" else Calibration()
     scores = calibration.apply(raw)
     threshold = best_f1_threshold(scores, labels)
-    seen = {**model.reference, "score": reference.numbers(scores)}
+    seen = reference.with_scores(model.reference, scores, dates)
     found = {name: metric(labels, scores, threshold) for name, metric in METRICS.items()}
     return replace(model, calibration=calibration, threshold=threshold, reference=seen), found
 

@@ -57,10 +57,7 @@ def record_night(
         Unavailable: the warehouse was lost.
     """
     of = {"use_case": use_case}
-    drifts = [
-        {**of, "prediction_date": date, "model_version": version, **_without(d, "cramers_v")}
-        for d in drift
-    ]
+    drifts = [{**of, "prediction_date": date, "model_version": version, **asdict(d)} for d in drift]
     with (
         connect(settings, "publisher") as connection,
         translated(f"recording the night of {use_case}"),
@@ -178,10 +175,6 @@ def _upsert(
     )
     with connection.cursor() as cursor:
         cursor.executemany(query, rows)
-
-
-def _without(one: Drift, field: str) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != field}
 
 
 def _midnight(date: dt.date) -> int:

@@ -23,8 +23,8 @@ from tests.integration.warehouse_server import warehouse_server
 
 DAY = dt.date(2013, 10, 3)
 MOMENT = dt.datetime(2013, 10, 3, 6, tzinfo=dt.UTC)
-QUIET = Drift("hour", 0.01, 9.0, 0.02, 0.4, 0.4, drifted=False, rows=900)
-LOUD = Drift("temp", 0.4, 99.0, 0.3, 0.0, 0.0, drifted=True, rows=900)
+QUIET = Drift("hour", 0.01, 0.2, 0.3, 0.4, 0.4, drifted=False, rows=900)
+LOUD = Drift("temp", 0.4, 0.3, 9.0, 0.0, 0.0, drifted=True, rows=900)
 AREA = Measured(dt.date(2013, 10, 1), 2, "all", "roc_auc", 0.7, 0.6, 0.8, 800, 0.9)
 ONE_CLASS = replace(AREA, slice="carrier=UA", value=None, low=None, high=None)
 FRESH = Freshness(MOMENT, DAY, 7, 2.0, fresh=True)

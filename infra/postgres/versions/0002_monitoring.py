@@ -21,6 +21,7 @@ CREATE TABLE monitoring.drift (
     feature text NOT NULL,
     model_version integer NOT NULL,
     psi double precision,
+    bound double precision,
     statistic double precision,
     p_value double precision,
     q_value double precision,
