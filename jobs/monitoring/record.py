@@ -27,7 +27,7 @@ RUN_NAME = "monitoring"
 RUN_KIND = "daybreak.kind"
 DRIFT_KEY = ("use_case", "prediction_date", "feature", "model_version")
 PERFORMANCE_KEY = ("use_case", "prediction_date", "model_version", "slice", "metric")
-FRESHNESS_KEY = ("use_case", "checked_at")
+FRESHNESS_KEY = ("use_case", "night")
 DECISION = sql.SQL("""
 INSERT INTO monitoring.decisions
     (use_case, outcome, sentence, challenger_version, champion_version, run_id, by, reason,
@@ -67,7 +67,9 @@ def record_night(
         _upsert(
             connection, "performance", PERFORMANCE_KEY, [{**of, **asdict(m)} for m in performance]
         )
-        _upsert(connection, "freshness", FRESHNESS_KEY, [{**of, **asdict(freshness)}])
+        _upsert(
+            connection, "freshness", FRESHNESS_KEY, [{**of, "night": date, **asdict(freshness)}]
+        )
 
 
 def record_decision(

@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
+from jobs.context import Context
+from jobs.engine import Engine
 from jobs.errors import Unavailable
 from jobs.learning import registry
 from jobs.monitoring import retrain
 from jobs.monitoring.drift import Drift
 from jobs.monitoring.freshness import Freshness
+from jobs.monitoring.night import measure
 from jobs.monitoring.performance import Measured
 from jobs.monitoring.record import log_night, record_decision, record_night
+from jobs.plan import Dates, Plan
 from jobs.prediction.warehouse import connect
 from jobs.settings import Settings
 from tests.integration.warehouse_server import warehouse_server
@@ -39,6 +43,18 @@ def settings() -> Iterator[Settings]:
 def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     with connect(settings, "publisher") as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def test_a_night_monitored_again_later_is_still_one_row(settings: Settings, tmp_path: Path) -> None:
+    also = settings.model_copy(update={"mlflow_url": f"sqlite:///{tmp_path}/mlflow.db"})
+    plan = Plan.of("flight_delay", also)
+    for date in (DAY, DAY, DAY + dt.timedelta(days=1)):
+        before = dt.datetime.now(dt.UTC)
+        measure(Context(plan, Dates.one(date), Engine(also)), None)
+    query = "SELECT night FROM monitoring.freshness WHERE use_case = 'flight_delay' ORDER BY night"
+    assert _rows(settings, query) == [(DAY,), (DAY + dt.timedelta(days=1),)]
+    newest = "SELECT max(checked_at) FROM monitoring.freshness WHERE use_case = 'flight_delay'"
+    assert _rows(settings, newest)[0][0] >= before
 
 
 def test_a_night_measured_again_replaces_and_never_doubles(settings: Settings) -> None:
