@@ -28,6 +28,7 @@ RUN_KIND = "daybreak.kind"
 DRIFT_KEY = ("use_case", "prediction_date", "feature", "model_version")
 PERFORMANCE_KEY = ("use_case", "prediction_date", "model_version", "slice", "metric")
 FRESHNESS_KEY = ("use_case", "night")
+# Another champion in between makes the same decision a new one: the alias moves again.
 DECISION = sql.SQL("""
 INSERT INTO monitoring.decisions
     (use_case, outcome, sentence, challenger_version, champion_version, run_id, by, reason,
@@ -35,9 +36,14 @@ INSERT INTO monitoring.decisions
 SELECT %(use_case)s, %(outcome)s, %(sentence)s, %(challenger)s, %(champion)s, %(run_id)s, %(by)s,
     %(reason)s, %(evidence)s
 WHERE NOT EXISTS (
-    SELECT 1 FROM monitoring.decisions
+    SELECT 1 FROM monitoring.decisions same
     WHERE use_case = %(use_case)s AND run_id = %(run_id)s AND outcome = %(outcome)s
       AND by = %(by)s AND reason = %(reason)s AND run_id <> ''
+      AND NOT EXISTS (
+          SELECT 1 FROM monitoring.decisions later
+          WHERE later.use_case = same.use_case AND later.id > same.id
+            AND later.outcome = 'promote'
+      )
 )
 """)
 
@@ -81,7 +87,7 @@ def record_decision(
     by: str = "daybreak",
     reason: str = "",
 ) -> None:
-    """Write a promotion's decision once for each run, outcome and person.
+    """Write a promotion's decision, once as long as no other champion was decided on since.
 
     Args:
         settings: where the warehouse is.

@@ -99,6 +99,31 @@ def test_a_decision_is_recorded_once_with_its_evidence(settings: Settings) -> No
     assert _rows(settings, count) == [(2,)]
 
 
+def test_the_same_override_after_another_champion_is_recorded_again(settings: Settings) -> None:
+    def promoted(run: str, version: int, before: int | None, **by: str) -> None:
+        facts = {
+            "run_id": run,
+            "status": "promote",
+            "model_version": version,
+            "champion_before": before,
+            "evaluation": {},
+        }
+        record_decision(settings, "overridden", facts, sentence="So be it.", **by)
+
+    promoted("r1", 1, None)
+    promoted("r2", 2, 1)
+    for _ in range(2):
+        promoted("r1", 1, 2, by="ann", reason="rollback")
+    promoted("r3", 3, 1)
+    promoted("r1", 1, 3, by="ann", reason="rollback")
+    found = _rows(
+        settings,
+        "SELECT challenger_version, by FROM monitoring.decisions WHERE use_case = 'overridden' "
+        "ORDER BY id",
+    )
+    assert found == [(1, "daybreak"), (2, "daybreak"), (1, "ann"), (3, "daybreak"), (1, "ann")]
+
+
 def test_two_drifted_nights_ask_for_a_model_until_one_is_decided_on(settings: Settings) -> None:
     earlier = DAY - dt.timedelta(days=2)
     record_night(settings, "drifty", earlier, 2, [LOUD, QUIET], [], FRESH)
