@@ -25,6 +25,7 @@ from jobs.learning.preprocess import Encoding, fit_encoding
 from jobs.learning.scoring import with_scores
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
+from jobs.usecase import Model as ModelSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -95,6 +96,27 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         rows=rows,
         settings={**settings, "rounds_kept": trees.rounds},
     )
+
+
+def parameters(spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All that was chosen of the candidates, by the names of MLflow's parameters.
+
+    Args:
+        spec: what the use case's file says.
+        settings: of XGBoost, as fitted.
+    """
+    return {
+        "metric": spec.metric,
+        "calibrate": spec.calibrate,
+        "seed": spec.seed,
+        "rule.by": ", ".join(spec.rule.by),
+        "rule.prior_rows": spec.rule.prior_rows,
+        "linear.ridge": linear.RIDGE,
+        "linear.most_rows": reference.SAMPLE_ROWS,
+        "xgboost.most_rounds": spec.rounds,
+        "xgboost.early_stopping": spec.early_stopping,
+        **{f"xgboost.{name}": value for name, value in settings.items()},
+    }
 
 
 def _trees(

@@ -21,6 +21,8 @@ from jobs.monitoring.night import measure
 from jobs.monitoring.performance import Measured
 from jobs.monitoring.record import log_night, record_decision, record_night
 from jobs.plan import Dates, Plan
+from jobs.prediction import turn
+from jobs.prediction.turn import attempt
 from jobs.prediction.warehouse import connect
 from jobs.settings import Settings
 from tests.integration.warehouse_server import warehouse_server
@@ -122,6 +124,29 @@ def test_the_same_override_after_another_champion_is_recorded_again(settings: Se
         "ORDER BY id",
     )
     assert found == [(1, "daybreak"), (2, "daybreak"), (1, "ann"), (3, "daybreak"), (1, "ann")]
+
+
+def test_an_attempt_is_seen_until_it_ends(settings: Settings) -> None:
+    with attempt(settings, "train a") as one, attempt(settings, "train b") as other:
+        # Looking does not take anything away.
+        assert [other.under_way(one.name) for _ in range(2)] == [True, True]
+    with attempt(settings, "train c") as third:
+        assert [third.under_way(one.name) for _ in range(2)] == [False, False]
+
+
+def test_one_at_a_time_decides_on_a_champion(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "CHAMPION_SECONDS", 0.3)
+    with (
+        turn.champion_turn(settings, "one"),
+        turn.champion_turn(settings, "other"),
+        pytest.raises(Unavailable, match="deciding on the champion of one"),
+        turn.champion_turn(settings, "one"),
+    ):
+        pytest.fail("two decide at once")
+    with turn.champion_turn(settings, "one"):
+        pass
 
 
 def test_two_drifted_nights_ask_for_a_model_until_one_is_decided_on(settings: Settings) -> None:
