@@ -25,6 +25,9 @@ from daybreak_airflow.dates import history, learning
 from daybreak_airflow.steps import GateOperator, StepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
+# What is judged and promoted is the run that this DAG run has trained, whatever else is trained.
+TRAINED = {"run_id": "{{ ti.xcom_pull(task_ids='learning.train')['facts']['run_id'] }}"}
+
 for plan in declared().plans:
     form = {
         "cutoff": date_field("Cutoff", "Train on what was known on this date. Empty: the newest."),
@@ -52,6 +55,7 @@ for plan in declared().plans:
                     step=step,
                     use_case=plan.name,
                     when=learning,
+                    options=TRAINED if step != "train" else None,
                     form=("trials", "approval", "holdout_until"),
                 )
                 for step in ("train", "evaluate", "promote")

@@ -8,6 +8,7 @@ from typing import Any
 from jobs.learning import registry
 from jobs.monitoring.record import record_decision
 from jobs.plan import Plan
+from jobs.prediction.turn import champion_turn
 
 
 def promote(plan: Plan, version: int, reason: str) -> str:
@@ -17,22 +18,23 @@ def promote(plan: Plan, version: int, reason: str) -> str:
 
     Raises:
         Refused: there is no such version, or its files are missing or were changed.
-        Unavailable: MLflow or the warehouse was lost.
+        Unavailable: MLflow or the warehouse was lost, or somebody else decides at the moment.
     """
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
         registry.load_version(client, plan.name, version)
         run_id = client.get_model_version(plan.name, str(version)).run_id
-        before = registry.alias(client, plan.name, registry.CHAMPION)
-        registry.promote(client, plan.name, version)
     by = getpass.getuser()
     sentence = f"{by} made version {version} of {plan.name} the champion: {reason}"
-    facts: dict[str, Any] = {
-        "run_id": run_id,
-        "status": "promote",
-        "model_version": version,
-        "champion_before": before,
-        "evaluation": {},
-    }
-    record_decision(plan.settings, plan.name, facts, sentence=sentence, by=by, reason=reason)
+    with champion_turn(plan.settings, plan.name), registry.reachable(plan.settings):
+        before = registry.alias(client, plan.name, registry.CHAMPION)
+        registry.promote(client, plan.name, version)
+        facts: dict[str, Any] = {
+            "run_id": run_id,
+            "status": "promote",
+            "model_version": version,
+            "champion_before": before,
+            "evaluation": {},
+        }
+        record_decision(plan.settings, plan.name, facts, sentence=sentence, by=by, reason=reason)
     return f"{sentence.rstrip('.')}. Before: {before or 'none'}. The next night scores with it."

@@ -15,8 +15,8 @@ MODULES = (
     "pyspark.sql.pandas.types",
     "jobs.features.running",
     "jobs.ingest.reader",
+    "jobs.learning.bins",
     "jobs.learning.model",
-    "jobs.monitoring.drift",
     "jobs.prediction.load",
 )
 

@@ -18,6 +18,7 @@ from jobs.plan import Dates, Plan
 from jobs.steps import run
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 
@@ -28,7 +29,8 @@ class Judged:
     Attributes:
         run_id: the MLflow run that holds models, plots and evidence.
         cutoff: date of the training's cutoff.
-        decision: `promote`, `keep` or `needs_person`.
+        decision: `promote`, `keep` or `needs_person`: what was decided, and for a what-if what
+            would be.
         sentence: why, with metric, gain and interval.
     """
 
@@ -51,7 +53,7 @@ def newest(plan: Plan) -> Judged:
         experiment = client.get_experiment_by_name(plan.name)
         found = experiment and client.search_runs(
             [experiment.experiment_id],
-            "tags.`daybreak.decision` != ''",
+            f"tags.`{registry.DECISION}` != ''",
             max_results=1,
             order_by=["attributes.start_time DESC"],
         )
@@ -60,7 +62,9 @@ def newest(plan: Plan) -> Judged:
                 f"No model of {plan.name} was decided on yet.",
                 f"Train one: `daybreak trigger {plan.name} train`.",
             )
-        return _judged(plan, found[0])
+        tags = found[0].data.tags
+        evaluation = _evaluation(client, found[0])
+        return _judged(plan, found[0], evaluation, tags[registry.DECISION], tags[registry.REASON])
 
 
 def cutoffs_decided(plan: Plan) -> set[str]:
@@ -68,7 +72,7 @@ def cutoffs_decided(plan: Plan) -> set[str]:
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
         versions = client.search_model_versions(f"name = '{plan.name}'")
-    return {v.tags["daybreak.cutoff"] for v in versions if "daybreak.decision" in v.tags}
+    return {v.tags["daybreak.cutoff"] for v in versions if registry.DECISION in v.tags}
 
 
 def what_if(
@@ -80,7 +84,8 @@ def what_if(
 ) -> Judged:
     """Train on what was known at a cutoff and judge on the holdout; the champion stays.
 
-    What is missing of bronze, silver and gold for these dates is built first.
+    What is missing of bronze, silver and gold for these dates is built first. The decision is
+    what the use case's rules would say today.
 
     Raises:
         Refused: as the steps say, for example a gate.
@@ -91,7 +96,7 @@ def what_if(
     options: dict[str, Any] = {"trials": trials} if trials is not None else {}
     options |= {"holdout_until": str(holdout_until)} if holdout_until else {}
     history = Context(plan, Dates(plan.usecase.schedule.start, max(final, cutoff)), engine, options)
-    learning = Context(plan, Dates(plan.usecase.schedule.start, cutoff), engine, options)
+    learning = Dates(plan.usecase.schedule.start, cutoff)
     try:
         for step, layer in (
             ("ingest", None),
@@ -103,27 +108,33 @@ def what_if(
         ):
             past = Context(plan, history.dates, engine, {**options, "layer": layer})
             say(run(step, past).sentence)
-        for step in ("train", "evaluate"):
-            result = run(step, learning)
-            say(result.sentence)
+        asked = {**options, "what_if": True}
+        trained = run("train", Context(plan, learning, engine, asked))
+        say(trained.sentence)
+        run_id = trained.facts["run_id"]
+        judged = run("evaluate", Context(plan, learning, engine, {**asked, "run_id": run_id}))
+        say(judged.sentence)
     finally:
         engine.stop()
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
-        return _judged(plan, client.get_run(result.facts["run_id"]))
-
-
-def _judged(plan: Plan, found: Run) -> Judged:
-    client = registry.connect(plan.settings)
-    run_id = str(found.info.run_id)
-    path = client.download_artifacts(run_id, "evaluation/evaluation.json")
-    evaluation = Evaluation.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        found = client.get_run(run_id)
+        evaluation = _evaluation(client, found)
     decision = decide(evaluation, plan.usecase.promote)
+    return _judged(plan, found, evaluation, decision.status, decision.sentence)
+
+
+def _evaluation(client: MlflowClient, found: Run) -> Evaluation:
+    path = client.download_artifacts(found.info.run_id, "evaluation/evaluation.json")
+    return Evaluation.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+
+def _judged(plan: Plan, found: Run, evaluation: Evaluation, decision: str, sentence: str) -> Judged:
     return Judged(
         use_case=plan.name,
-        run_id=run_id,
+        run_id=str(found.info.run_id),
         cutoff=found.data.tags["daybreak.cutoff"],
         evaluation=evaluation,
-        decision=decision.status,
-        sentence=decision.sentence,
+        decision=decision,
+        sentence=sentence,
     )

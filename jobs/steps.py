@@ -222,8 +222,11 @@ def gate(context: Context) -> StepResult:
 def train(context: Context) -> StepResult:
     """Fit every candidate on what was known at the cutoff, and keep them in one MLflow run."""
     from jobs.learning.train import train as fit
+    from jobs.prediction.turn import attempt
 
-    return fit(context, _turn(context, "train", beside=f"train {context.dates}"))
+    plan = context.plan
+    with attempt(plan.settings, f"train {plan.name} {context.dates}") as mine:
+        return fit(context, _turn(context, "train", beside=f"train {context.dates}"), mine)
 
 
 def evaluate(context: Context) -> StepResult:
@@ -237,11 +240,12 @@ def promote(context: Context) -> StepResult:
     """Decide whether the challenger becomes champion, and record the decision."""
     from jobs.learning.train import promote as decide
     from jobs.monitoring.record import record_decision
+    from jobs.prediction.turn import champion_turn
 
-    result = decide(context)
-    record_decision(
-        context.plan.settings, context.plan.name, result.facts, sentence=result.sentence
-    )
+    settings, name = context.plan.settings, context.plan.name
+    with champion_turn(settings, name):
+        result = decide(context)
+        record_decision(settings, name, result.facts, sentence=result.sentence)
     return result
 
 

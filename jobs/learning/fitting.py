@@ -25,6 +25,7 @@ from jobs.learning.preprocess import Encoding, fit_encoding
 from jobs.learning.scoring import with_scores
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
+from jobs.usecase import Model as ModelSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -73,7 +74,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         linear.fit(sampled, encoding),
         trees.candidate,
     ]
-    seen = reference.describe(sampled, features)
+    seen = reference.seen(parts.train, sampled, features)
     raw = {
         candidate.kind: Model(
             use_case=plan.name,
@@ -87,17 +88,35 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         )
         for candidate in fitted
     }
-    scored = with_scores(parts.validation, raw, ("label",)).toArrow()
-    finished = {
-        kind: _finished(model, _column(scored, kind), _column(scored, "label"), plan)
-        for kind, model in raw.items()
-    }
+    scored = with_scores(parts.validation, raw, ("prediction_date", "label")).toArrow()
+    finished = {kind: _finished(model, scored, plan) for kind, model in raw.items()}
     return Trained(
         models={kind: model for kind, (model, _) in finished.items()},
         validation={kind: found for kind, (_, found) in finished.items()},
         rows=rows,
         settings={**settings, "rounds_kept": trees.rounds},
     )
+
+
+def parameters(spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All that was chosen of the candidates, by the names of MLflow's parameters.
+
+    Args:
+        spec: what the use case's file says.
+        settings: of XGBoost, as fitted.
+    """
+    return {
+        "metric": spec.metric,
+        "calibrate": spec.calibrate,
+        "seed": spec.seed,
+        "rule.by": ", ".join(spec.rule.by),
+        "rule.prior_rows": spec.rule.prior_rows,
+        "linear.ridge": linear.RIDGE,
+        "linear.most_rows": reference.SAMPLE_ROWS,
+        "xgboost.most_rounds": spec.rounds,
+        "xgboost.early_stopping": spec.early_stopping,
+        **{f"xgboost.{name}": value for name, value in settings.items()},
+    }
 
 
 def _trees(
@@ -111,17 +130,16 @@ def _trees(
     return boosted.fit(data, model, model.parameters), model.parameters
 
 
-def _finished(
-    model: Model, raw: NDArray[np.float64], labels: NDArray[np.float64], plan: Plan
-) -> tuple[Model, dict[str, float]]:
+def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[str, float]]:
     """The model with its calibration and threshold, and its metrics on validation."""
+    raw, labels = _column(scored, model.candidate.kind), _column(scored, "label")
     order = np.lexsort((labels, raw))
-    raw, labels = raw[order], labels[order]
+    raw, labels, dates = raw[order], labels[order], scored["prediction_date"].to_numpy()[order]
     kind = plan.usecase.model.calibrate
     calibration = fit_isotonic(raw, labels) if kind == "isotonic" else Calibration()
     scores = calibration.apply(raw)
     threshold = best_f1_threshold(scores, labels)
-    seen = {**model.reference, "score": reference.numbers(scores)}
+    seen = reference.with_scores(model.reference, scores, dates)
     found = {name: metric(labels, scores, threshold) for name, metric in METRICS.items()}
     return replace(model, calibration=calibration, threshold=threshold, reference=seen), found
 

@@ -24,7 +24,7 @@ from jobs.learning.candidates.kinds import restored
 
 INDEX = "model.json"
 DESCRIPTION = "MLmodel"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Model:
         cutoff: date of the training cutoff, ISO.
         numeric, categorical: the feature columns it was trained with.
         threshold: calibrated score from which a row counts as yes.
-        reference: what the training data looked like (`reference.describe`), and under `score`
-            the validation scores (`reference.numbers`).
+        reference: what the training data looked like (`reference.seen`), and under `score` the
+            validation scores (`reference.with_scores`).
     """
 
     use_case: str

@@ -105,6 +105,16 @@ def log_learned(client: MlflowClient, run_id: str, learned: Learned) -> None:
     client.set_tag(run_id, "daybreak.training_sha256", learned.sha256)
 
 
+def require_unseen(learned: Learned, holdout: Dates) -> None:
+    """Raise `Refused` if a model learned from, or was calibrated on, days of a holdout."""
+    if learned.first <= holdout.last and learned.last >= holdout.first:
+        raise Refused(
+            f"It learned from the days up to {learned.last}, and the holdout begins on "
+            f"{holdout.first}, so that it would look better there than it is.",
+            "Choose a holdout after those days.",
+        )
+
+
 def rebuilt(spark: SparkSession, tables: Tables, version: int) -> TrainingSet:
     """Read the training set of a registered version again.
 
@@ -115,7 +125,7 @@ def rebuilt(spark: SparkSession, tables: Tables, version: int) -> TrainingSet:
     plan = tables.plan
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
-        was = _learned(client, str(registry.version_of(client, plan.name, version).run_id))
+        was = learned_of(client, str(registry.version_of(client, plan.name, version).run_id))
     try:
         frame = was.again(spark, tables)
         return TrainingSet(plan.name, version, was, frame.count(), content_hash(frame))
@@ -140,7 +150,7 @@ def trained_on(plan: Plan, days: Iterable[dt.date]) -> tuple[int, ...]:
     dates = list(days)
     with registry.reachable(plan.settings):
         versions = {
-            int(found.version): _learned(client, str(found.run_id))
+            int(found.version): learned_of(client, str(found.run_id))
             for found in client.search_model_versions(f"name = '{plan.name}'")
         }
     return tuple(
@@ -175,7 +185,8 @@ def hours_to_keep(tables: Tables, now: dt.datetime) -> int:
     return int((now - min(began)) / dt.timedelta(hours=1)) + 2 if began else 0
 
 
-def _learned(client: MlflowClient, run_id: str) -> Learned:
+def learned_of(client: MlflowClient, run_id: str) -> Learned:
+    """What a training's run keeps of what it learned from."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(client.download_artifacts(run_id, LEARNED, folder))
         return Learned.model_validate_json(kept.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
+from jobs.learning.bins import bins_of, count
+from jobs.learning.weeks import usual
 from jobs.usecase import Features
 
 if TYPE_CHECKING:
@@ -27,6 +30,26 @@ def sample(train: DataFrame, key: tuple[str, ...], rows: int, columns: tuple[str
     chosen = train.where(F.pmod(F.xxhash64(*key), F.lit(every)) == 0)
     found: pa.Table = chosen.select(*dict.fromkeys((*key, *columns))).toArrow()
     return found.sort_by([(name, "ascending") for name in key]).select(columns)
+
+
+def seen(train: DataFrame, sampled: pa.Table, spec: Features) -> dict[str, Any]:
+    """The distributions of the training part's features, and under `usual` how far its weeks lay
+    apart (`jobs.learning.weeks.Usual`), in one pass over all of its rows.
+    """
+    found = describe(sampled, spec)
+    weeks = usual(count(train, bins_of(found)))
+    return {**found, "usual": {name: asdict(one) for name, one in weeks.items()}}
+
+
+def with_scores(
+    found: Mapping[str, Any], scores: NDArray[np.float64], dates: NDArray[np.datetime64]
+) -> dict[str, Any]:
+    """A reference with the distribution of a model's scores of some dates, and their weeks."""
+    scored = {**found, "score": numbers(scores)}
+    day = (dates - dates.min()).astype("timedelta64[D]").astype(np.int64)
+    rows = bins_of(scored)["score"].by_day(pa.array(scores), day, int(day.max()) + 1)
+    weeks = usual({"score": rows.astype(np.float64)})
+    return {**scored, "usual": {**found["usual"], **{n: asdict(one) for n, one in weeks.items()}}}
 
 
 def describe(rows: pa.Table, spec: Features) -> dict[str, Any]:
@@ -73,11 +96,3 @@ def _categories(column: pa.ChunkedArray, most: int) -> dict[str, Any]:
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     return found
-
-
-def bin_shares(values: NDArray[np.float64], reference: Mapping[str, Any]) -> NDArray[np.float64]:
-    """The shares of other values in a reference's bins, to compare with its `shares`."""
-    there = values[np.isfinite(values)]
-    edges = np.array(reference["edges"])
-    counts = np.bincount(np.searchsorted(edges, there, side="right"), minlength=len(edges) + 1)
-    return counts / max(1, len(there))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 CHAMPION, PREVIOUS = "champion", "previous"
 DIGEST = "daybreak.sha256"
+# Runs that answer a question and are never promoted, and what was decided on the others.
+WHAT_IF, DECISION, REASON = "daybreak.what_if", "daybreak.decision", "daybreak.reason"
+# Names the process that trains, by which another one sees whether it still goes on.
+ATTEMPT = "daybreak.attempt"
 FOLDER = "candidates"
 # Seconds for one request, and how often one is tried again: a dead server is known in seconds.
 REQUEST_SECONDS, RETRIES = 30, 2
@@ -109,17 +113,20 @@ def start_run(
 def find_run(client: MlflowClient, use_case: str, cutoff: dt.date, holdout: str) -> Run:
     """The latest finished training run for a cutoff's date and a holdout's dates.
 
+    What answered a what-if is none.
+
     Raises:
         Refused: there is none.
     """
     experiment = client.get_experiment_by_name(use_case)
     wanted = f"tags.`daybreak.cutoff` = '{cutoff}' and tags.`daybreak.holdout` = '{holdout}'"
-    found = experiment and client.search_runs(
+    runs = experiment and client.search_runs(
         [experiment.experiment_id],
         f"{wanted} and attributes.status = 'FINISHED'",
-        max_results=1,
         order_by=["attributes.start_time DESC"],
     )
+    # MLflow cannot search for runs without a tag.
+    found = [run for run in runs or () if WHAT_IF not in run.data.tags]
     if not found:
         raise Refused(
             f"No finished training of {use_case} has the cutoff {cutoff} and the holdout "
@@ -128,6 +135,30 @@ def find_run(client: MlflowClient, use_case: str, cutoff: dt.date, holdout: str)
         )
     run: Run = found[0]
     return run
+
+
+def close_killed(
+    client: MlflowClient, use_case: str, under_way: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Mark the trainings whose process was killed, and their trials, as killed.
+
+    Args:
+        under_way: whether the attempt of that name still goes on.
+
+    Returns the ids of the trainings.
+    """
+    experiment = client.get_experiment_by_name(use_case)
+    if experiment is None:
+        return ()
+    running = "attributes.status = 'RUNNING'"
+    found = client.search_runs([experiment.experiment_id], f"{running} and tags.`{ATTEMPT}` != ''")
+    killed = [run.info.run_id for run in found if not under_way(run.data.tags[ATTEMPT])]
+    for run_id in killed:
+        of_it = f"{running} and tags.`mlflow.parentRunId` = '{run_id}'"
+        for trial in client.search_runs([experiment.experiment_id], of_it):
+            client.set_terminated(trial.info.run_id, "KILLED")
+        client.set_terminated(run_id, "KILLED")
+    return tuple(killed)
 
 
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes], into: str) -> None:

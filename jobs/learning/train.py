@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from pyspark.sql import functions as F
@@ -25,11 +25,11 @@ from jobs.learning.candidates.boosted import Fit
 from jobs.learning.dataset import Parts, labelled, set_aside, versions
 from jobs.learning.evaluate import CHAMPION, Holdout, Scored
 from jobs.learning.evaluation import Evaluation
-from jobs.learning.fitting import Trained, fit_all
+from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
-from jobs.learning.rebuild import Learned, log_learned
+from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.scoring import with_scores
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
@@ -42,14 +42,31 @@ if TYPE_CHECKING:
 EVIDENCE = "evaluation.json"
 
 
-def train(ctx: Context, reading: AbstractContextManager[None] | None = None) -> StepResult:
+class Attempt(Protocol):
+    """A training's process as others see it: `jobs.prediction.turn.attempt`."""
+
+    @property
+    def name(self) -> str:
+        """What no other process is called."""
+
+    def under_way(self, name: str) -> bool:
+        """Whether the process of that name still goes on."""
+
+
+def train(
+    ctx: Context,
+    reading: AbstractContextManager[None] | None = None,
+    attempt: Attempt | None = None,
+) -> StepResult:
     """Fit all candidates on what was known at the cutoff, and keep them in a new MLflow run.
 
     Options: `trials` (of tuning; default: the use case's), `holdout_until` (a date: hold out the
-    days from the cutoff to it instead of the days before the cutoff).
+    days from the cutoff to it instead of the days before the cutoff), `what_if` (the run answers a
+    question, and is never promoted).
 
     Args:
         reading: held while gold is read, so that nobody erases beside it.
+        attempt: of this training, and whether others go on; runs of those that do not are closed.
 
     Raises:
         Refused: no rows, one class only, or a feature that gives the label away.
@@ -67,12 +84,16 @@ def train(ctx: Context, reading: AbstractContextManager[None] | None = None) -> 
             frame = spark.read.parquet(kept.enter_context(set_aside(found, ctx.tables)))
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
-            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), _tags(ctx))
+            tags = _tags(ctx)
+            if attempt is not None:
+                registry.close_killed(client, ctx.plan.name, attempt.under_way)
+                tags[registry.ATTEMPT] = attempt.name
+            run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), tags)
             trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
             rows = sum(trained.rows.values())
             learned = Learned.of(frame, rows, read, dates, known_at)
             log_learned(client, run_id, learned)
-            _log(client, run_id, trained)
+            _log(client, run_id, trained, parameters(ctx.plan.usecase.model, trained.settings))
             client.set_terminated(run_id, "FINISHED")
     best = max(trained.validation, key=lambda kind: trained.validation[kind]["roc_auc"])
     return StepResult(
@@ -92,6 +113,8 @@ def train(ctx: Context, reading: AbstractContextManager[None] | None = None) -> 
 def evaluate(ctx: Context) -> StepResult:
     """Compare the candidates of the latest training, and the champion, on the holdout.
 
+    Option: `run_id` (the run of that training; default: the latest of this cutoff and holdout).
+
     Raises:
         Refused: there is no such training, or the holdout has no rows or one class only.
         Unavailable: MLflow was lost.
@@ -99,14 +122,14 @@ def evaluate(ctx: Context) -> StepResult:
     client = registry.connect(ctx.plan.settings)
     split = _split(ctx)
     with registry.reachable(ctx.plan.settings):
-        run = registry.find_run(client, ctx.plan.name, ctx.date, str(split.holdout))
+        run = _run(ctx, client)
         models = registry.candidates(client, run)
         rows = _holdout_rows(ctx, split)
         champion = registry.to_beat(client, ctx.plan.name, run)
         problem = None
         if champion is not None:
             try:
-                models[CHAMPION] = _usable(client, ctx.plan.name, champion, rows.columns)
+                models[CHAMPION] = _usable(ctx, client, champion, rows.columns)
             except Refused as refusal:
                 problem = refusal.sentence
         holdout, scored = _scored(ctx, rows, models)
@@ -137,17 +160,23 @@ def evaluate(ctx: Context) -> StepResult:
 def promote(ctx: Context) -> StepResult:
     """Register the challenger of the latest training and decide whether it becomes champion.
 
-    Option: `approval` (`auto` or `required`) instead of the use case's own. Done again it
-    registers nothing twice.
+    Options: `approval` (`auto` or `required`) instead of the use case's own, and `run_id` as for
+    `evaluate`. Done again it registers nothing twice.
 
     Raises:
-        Refused: the training was not evaluated, or against another champion than today's.
+        Refused: the training was not evaluated, or against another champion than today's, or it
+            answered a what-if.
         Unavailable: MLflow was lost.
     """
     client = registry.connect(ctx.plan.settings)
     name = ctx.plan.name
     with registry.reachable(ctx.plan.settings):
-        run = registry.find_run(client, name, ctx.date, str(_split(ctx).holdout))
+        run = _run(ctx, client)
+        if registry.WHAT_IF in run.data.tags:
+            raise Refused(
+                f"Run {run.info.run_id} of {name} answers a what-if, which is never promoted.",
+                f"Train with the same dates: `daybreak run train {name} --date {ctx.date}`.",
+            )
         found = _evidence(client, run, name, ctx.date)
         version = registry.register(client, name, run, found.challenger)
         now = registry.alias(client, name, registry.CHAMPION)
@@ -164,9 +193,10 @@ def promote(ctx: Context) -> StepResult:
         # The alias moves first, because what carries a decision is not decided on again.
         if decision.status == "promote":
             registry.promote(client, name, version)
-        client.set_model_version_tag(name, str(version), "daybreak.reason", sentence)
-        client.set_model_version_tag(name, str(version), "daybreak.decision", decision.status)
-        client.set_tag(run.info.run_id, "daybreak.decision", decision.status)
+        client.set_model_version_tag(name, str(version), registry.REASON, sentence)
+        client.set_model_version_tag(name, str(version), registry.DECISION, decision.status)
+        client.set_tag(run.info.run_id, registry.REASON, sentence)
+        client.set_tag(run.info.run_id, registry.DECISION, decision.status)
     return StepResult(
         step="promote",
         use_case=name,
@@ -193,8 +223,16 @@ def _split(ctx: Context) -> Split:
     return ctx.plan.split(ctx.date, dt.date.fromisoformat(str(until)) if until else None)
 
 
+def _run(ctx: Context, client: MlflowClient) -> Run:
+    """The training that is meant: the one named, or the latest of these dates."""
+    if named := ctx.options.get("run_id"):
+        return client.get_run(str(named))
+    return registry.find_run(client, ctx.plan.name, ctx.date, str(_split(ctx).holdout))
+
+
 def _tags(ctx: Context) -> dict[str, str]:
     return {
+        **({registry.WHAT_IF: "true"} if ctx.options.get("what_if") else {}),
         "daybreak.use_case": ctx.plan.name,
         "daybreak.cutoff": str(ctx.date),
         "daybreak.holdout": str(_split(ctx).holdout),
@@ -233,9 +271,9 @@ def _fitted(ctx: Context, client: MlflowClient, run_id: str, parts: Parts) -> Tr
         raise
 
 
-def _log(client: MlflowClient, run_id: str, trained: Trained) -> None:
-    for name, value in trained.settings.items():
-        client.log_param(run_id, f"xgboost.{name}", value)
+def _log(client: MlflowClient, run_id: str, trained: Trained, chosen: Mapping[str, Any]) -> None:
+    for name, value in chosen.items():
+        client.log_param(run_id, name, value)
     for part, rows in trained.rows.items():
         client.log_metric(run_id, f"rows.{part}", rows)
     for kind, found in trained.validation.items():
@@ -257,11 +295,19 @@ def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
     return rows.select("*", *slices)
 
 
-def _usable(client: MlflowClient, use_case: str, version: int, columns: list[str]) -> Model:
+def _usable(ctx: Context, client: MlflowClient, version: int, columns: list[str]) -> Model:
+    """The champion, if it can be compared.
+
+    Raises:
+        Refused: its files or features are missing, or it has seen days of the holdout.
+    """
     from jobs.learning.preprocess import require
 
-    model = registry.load_version(client, use_case, version).model
+    name = ctx.plan.name
+    model = registry.load_version(client, name, version).model
     require(model.features, columns)
+    run_id = str(registry.version_of(client, name, version).run_id)
+    require_unseen(learned_of(client, run_id), _split(ctx).holdout)
     return model
 
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jobs.context import Context, StepResult
+from jobs.learning.bins import bins_of, count
+from jobs.learning.weeks import WEEK
 from jobs.monitoring import retrain
-from jobs.monitoring.drift import Drift, bins_of, compare, count
+from jobs.monitoring.drift import Drift, compare
 from jobs.monitoring.freshness import Freshness, check
 from jobs.monitoring.performance import ALL, Measured, outcomes
 from jobs.monitoring.performance import measure as measure_performance
@@ -17,10 +19,6 @@ from jobs.plan import Dates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-# Drift looks at a whole week, in which every weekday is there once: a single night always differs
-# from the year that a model learned from.
-WINDOW_DAYS = 7
 
 
 def measure(context: Context, scored: tuple[DataFrame, int] | None) -> StepResult:
@@ -71,7 +69,8 @@ def sentence(
     said = f"{len(drifted)} of {len(drift)} features drifted"
     if drifted:
         worst = sorted(drifted, key=lambda one: -one.psi)[:3]
-        said += f" ({', '.join(f'{one.feature} psi {one.psi:.2f}' for one in worst)})"
+        each = [f"{one.feature} psi {one.psi:.2f}, over {one.bound:.2f}" for one in worst]
+        said += f" ({'; '.join(each)})"
     areas = [
         m for m in performance if (m.slice, m.metric) == (ALL, "roc_auc") and m.value is not None
     ]
@@ -92,13 +91,14 @@ def _drift(context: Context, version: int) -> list[Drift]:
     with registry.reachable(plan.settings):
         model = registry.load_version(client, plan.name, version).model
     bins = bins_of(model.reference)
-    days = list(Dates.one(context.date).shifted(first=1 - WINDOW_DAYS))
+    days = list(Dates.one(context.date).shifted(first=1 - WEEK))
     features = tables.features()
     counted = count(features.read(spark).where(features.of_dates(days)), bins)
     predictions = tables.predictions()
-    scores = predictions.read(spark).where(predictions.of_dates(days))
-    counted |= count(scores.where(f"model_version = {version}").select("score"), bins)
-    return compare(bins, counted, plan.usecase.monitor)
+    scored = predictions.read(spark).where(predictions.of_dates(days))
+    scores = scored.where(f"model_version = {version}").select("prediction_date", "score")
+    counted |= count(scores, bins)
+    return compare(model.reference, counted, plan.usecase.monitor)
 
 
 def _performance(context: Context, moment: dt.datetime) -> list[Measured]:

@@ -27,7 +27,8 @@ RUN_NAME = "monitoring"
 RUN_KIND = "daybreak.kind"
 DRIFT_KEY = ("use_case", "prediction_date", "feature", "model_version")
 PERFORMANCE_KEY = ("use_case", "prediction_date", "model_version", "slice", "metric")
-FRESHNESS_KEY = ("use_case", "checked_at")
+FRESHNESS_KEY = ("use_case", "night")
+# Another champion in between makes the same decision a new one: the alias moves again.
 DECISION = sql.SQL("""
 INSERT INTO monitoring.decisions
     (use_case, outcome, sentence, challenger_version, champion_version, run_id, by, reason,
@@ -35,9 +36,14 @@ INSERT INTO monitoring.decisions
 SELECT %(use_case)s, %(outcome)s, %(sentence)s, %(challenger)s, %(champion)s, %(run_id)s, %(by)s,
     %(reason)s, %(evidence)s
 WHERE NOT EXISTS (
-    SELECT 1 FROM monitoring.decisions
+    SELECT 1 FROM monitoring.decisions same
     WHERE use_case = %(use_case)s AND run_id = %(run_id)s AND outcome = %(outcome)s
       AND by = %(by)s AND reason = %(reason)s AND run_id <> ''
+      AND NOT EXISTS (
+          SELECT 1 FROM monitoring.decisions later
+          WHERE later.use_case = same.use_case AND later.id > same.id
+            AND later.outcome = 'promote'
+      )
 )
 """)
 
@@ -57,10 +63,7 @@ def record_night(
         Unavailable: the warehouse was lost.
     """
     of = {"use_case": use_case}
-    drifts = [
-        {**of, "prediction_date": date, "model_version": version, **_without(d, "cramers_v")}
-        for d in drift
-    ]
+    drifts = [{**of, "prediction_date": date, "model_version": version, **asdict(d)} for d in drift]
     with (
         connect(settings, "publisher") as connection,
         translated(f"recording the night of {use_case}"),
@@ -70,7 +73,9 @@ def record_night(
         _upsert(
             connection, "performance", PERFORMANCE_KEY, [{**of, **asdict(m)} for m in performance]
         )
-        _upsert(connection, "freshness", FRESHNESS_KEY, [{**of, **asdict(freshness)}])
+        _upsert(
+            connection, "freshness", FRESHNESS_KEY, [{**of, "night": date, **asdict(freshness)}]
+        )
 
 
 def record_decision(
@@ -82,7 +87,7 @@ def record_decision(
     by: str = "daybreak",
     reason: str = "",
 ) -> None:
-    """Write a promotion's decision once for each run, outcome and person.
+    """Write a promotion's decision, once as long as no other champion was decided on since.
 
     Args:
         settings: where the warehouse is.
@@ -178,10 +183,6 @@ def _upsert(
     )
     with connection.cursor() as cursor:
         cursor.executemany(query, rows)
-
-
-def _without(one: Drift, field: str) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != field}
 
 
 def _midnight(date: dt.date) -> int:

@@ -10,8 +10,10 @@ import logging
 import os
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 # A range of a year is worked on for minutes; more than an hour means that something hangs.
 LAKE_SECONDS = 3600.0
 PUBLISH_SECONDS = 10.0
+# Registering a model and moving its alias takes seconds.
+CHAMPION_SECONDS = 60.0
 REMIND_SECONDS = 60.0
 
 _LOCK = sql.SQL("SELECT {}{}(hashtextextended(%s, 0))")
@@ -68,6 +72,54 @@ def publish_turn(
     return turn(connection, key, f"publishing {use_case} for {date}", PUBLISH_SECONDS)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """Work that others can see going on, by a lock that ends with its process."""
+
+    name: str
+    connection: Connection
+
+    def under_way(self, name: str) -> bool:
+        """Whether another attempt of that name still goes on."""
+        key, kind = _attempt(name), sql.SQL("_shared")
+        with translated("looking for what else goes on"):
+            if not _locked(self.connection, key, kind):
+                return True
+            self.connection.execute(_LOCK.format(sql.SQL("pg_advisory_unlock"), kind), [key])
+        return False
+
+
+@contextmanager
+def attempt(settings: Settings, doing: str) -> Iterator[Attempt]:
+    """A new attempt, for as long as this process does what `doing` says.
+
+    Raises:
+        Unavailable: the warehouse does not answer.
+    """
+    me, name = f"daybreak {doing} {socket.gethostname()[:20]}:{os.getpid()}", uuid.uuid4().hex
+    with (
+        connect(settings, "publisher", application=me[:63]) as connection,
+        turn(connection, _attempt(name), doing, 0.0),
+    ):
+        yield Attempt(name, connection)
+
+
+@contextmanager
+def champion_turn(settings: Settings, use_case: str) -> Iterator[None]:
+    """Hold the right to decide on a use case's champion.
+
+    Raises:
+        Unavailable: somebody else holds it for a minute, or the warehouse does not answer.
+    """
+    me = f"daybreak champion of {use_case[:20]} {socket.gethostname()[:16]}:{os.getpid()}"
+    what = f"deciding on the champion of {use_case}"
+    with (
+        connect(settings, "publisher", application=me[:63]) as connection,
+        turn(connection, f"daybreak:champion:{use_case}", what, CHAMPION_SECONDS),
+    ):
+        yield
+
+
 @contextmanager
 def turn(
     connection: Connection, key: str, what: str, seconds: float, *, shared: bool = False
@@ -102,6 +154,10 @@ def turn(
     finally:
         with suppress(psycopg.Error):
             connection.execute(_LOCK.format(sql.SQL("pg_advisory_unlock"), kind), [key])
+
+
+def _attempt(name: str) -> str:
+    return f"daybreak:attempt:{name}"
 
 
 def _locked(connection: Connection, key: str, kind: sql.SQL) -> bool:

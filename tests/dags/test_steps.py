@@ -141,6 +141,16 @@ def test_the_last_line_counts_rows_and_xcom_is_plain(airflow_env: dict[str, str]
     }
 
 
+def test_what_is_judged_and_promoted_is_what_this_run_trained(dags: dict[str, DAG]) -> None:
+    dag = dags["flight_delay__train"]
+    trained = {"facts": {"run_id": "abc"}}
+    ti = SimpleNamespace(xcom_pull=lambda task_ids: {"learning.train": trained}[task_ids])
+    for step in ("evaluate", "promote"):
+        task = dag.get_task(f"learning.{step}")
+        assert task.render_template(task.options, {"ti": ti}) == {"run_id": "abc"}
+    assert dag.get_task("learning.train").options == {}
+
+
 @pytest.mark.parametrize("found", [None, {"dates": "2013-10-01", "facts": {}}])
 def test_no_training_unless_the_monitor_asks(
     dags: dict[str, DAG], found: dict[str, Any] | None

@@ -189,6 +189,33 @@ def test_a_holdout_after_the_cutoff_is_of_the_days_that_were_asked_for(engine, f
     assert registry.alias(client, NAME, "champion") == 1
 
 
+def test_a_champion_that_has_seen_the_holdout_is_a_persons_matter(engine, first):
+    """It learned from the days up to 29 January."""
+    ctx = context(engine, date=CUTOFF.replace(month=1, day=25), holdout_until="2024-02-05")
+    train(ctx)
+    evaluate(ctx)
+    decided = promote(ctx)
+    assert decided.facts["status"] == "needs_person"
+    assert "learned from the days up to 2024-01-29" in decided.sentence
+    assert registry.alias(registry.connect(engine.settings), NAME, "champion") == 1
+
+
+def test_a_what_if_beside_a_training_changes_nothing_for_it(engine, first):
+    ctx = context(engine, date=LATER)
+    run_id = train(ctx).facts["run_id"]
+    asked = train(context(engine, date=LATER, what_if=True)).facts["run_id"]
+    assert evaluate(ctx).facts["run_id"] == run_id
+    what_if = context(engine, date=LATER, what_if=True, run_id=asked)
+    assert evaluate(what_if).facts["run_id"] == asked
+    with pytest.raises(Refused, match="answers a what-if"):
+        promote(what_if)
+
+
+def test_all_that_was_chosen_is_kept_with_the_run(engine, first):
+    kept = registry.connect(engine.settings).get_run(first["run_id"]).data.params
+    assert (kept["seed"], kept["xgboost.most_rounds"], kept["rule.by"]) == ("7", "60", "depot")
+
+
 def test_tuning_keeps_a_run_for_each_trial(engine, first):
     result = train(context(engine, trials=2))
     client = registry.connect(engine.settings)

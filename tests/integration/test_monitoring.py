@@ -10,21 +10,27 @@ from typing import Any
 
 import pytest
 
+from jobs.context import Context
+from jobs.engine import Engine
 from jobs.errors import Unavailable
 from jobs.learning import registry
 from jobs.monitoring import retrain
 from jobs.monitoring.drift import Drift
 from jobs.monitoring.freshness import Freshness
+from jobs.monitoring.night import measure
 from jobs.monitoring.performance import Measured
 from jobs.monitoring.record import log_night, record_decision, record_night
+from jobs.plan import Dates, Plan
+from jobs.prediction import turn
+from jobs.prediction.turn import attempt
 from jobs.prediction.warehouse import connect
 from jobs.settings import Settings
 from tests.integration.warehouse_server import warehouse_server
 
 DAY = dt.date(2013, 10, 3)
 MOMENT = dt.datetime(2013, 10, 3, 6, tzinfo=dt.UTC)
-QUIET = Drift("hour", 0.01, 9.0, 0.02, 0.4, 0.4, drifted=False, rows=900)
-LOUD = Drift("temp", 0.4, 99.0, 0.3, 0.0, 0.0, drifted=True, rows=900)
+QUIET = Drift("hour", 0.01, 0.2, 0.3, 0.4, 0.4, drifted=False, rows=900)
+LOUD = Drift("temp", 0.4, 0.3, 9.0, 0.0, 0.0, drifted=True, rows=900)
 AREA = Measured(dt.date(2013, 10, 1), 2, "all", "roc_auc", 0.7, 0.6, 0.8, 800, 0.9)
 ONE_CLASS = replace(AREA, slice="carrier=UA", value=None, low=None, high=None)
 FRESH = Freshness(MOMENT, DAY, 7, 2.0, fresh=True)
@@ -39,6 +45,18 @@ def settings() -> Iterator[Settings]:
 def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     with connect(settings, "publisher") as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def test_a_night_monitored_again_later_is_still_one_row(settings: Settings, tmp_path: Path) -> None:
+    also = settings.model_copy(update={"mlflow_url": f"sqlite:///{tmp_path}/mlflow.db"})
+    plan = Plan.of("flight_delay", also)
+    for date in (DAY, DAY, DAY + dt.timedelta(days=1)):
+        before = dt.datetime.now(dt.UTC)
+        measure(Context(plan, Dates.one(date), Engine(also)), None)
+    query = "SELECT night FROM monitoring.freshness WHERE use_case = 'flight_delay' ORDER BY night"
+    assert _rows(settings, query) == [(DAY,), (DAY + dt.timedelta(days=1),)]
+    newest = "SELECT max(checked_at) FROM monitoring.freshness WHERE use_case = 'flight_delay'"
+    assert _rows(settings, newest)[0][0] >= before
 
 
 def test_a_night_measured_again_replaces_and_never_doubles(settings: Settings) -> None:
@@ -81,6 +99,54 @@ def test_a_decision_is_recorded_once_with_its_evidence(settings: Settings) -> No
     record_decision(settings, "decided", facts, sentence="No.", by="ann", reason="holiday")
     count = "SELECT count(*) FROM monitoring.decisions WHERE use_case = 'decided'"
     assert _rows(settings, count) == [(2,)]
+
+
+def test_the_same_override_after_another_champion_is_recorded_again(settings: Settings) -> None:
+    def promoted(run: str, version: int, before: int | None, **by: str) -> None:
+        facts = {
+            "run_id": run,
+            "status": "promote",
+            "model_version": version,
+            "champion_before": before,
+            "evaluation": {},
+        }
+        record_decision(settings, "overridden", facts, sentence="So be it.", **by)
+
+    promoted("r1", 1, None)
+    promoted("r2", 2, 1)
+    for _ in range(2):
+        promoted("r1", 1, 2, by="ann", reason="rollback")
+    promoted("r3", 3, 1)
+    promoted("r1", 1, 3, by="ann", reason="rollback")
+    found = _rows(
+        settings,
+        "SELECT challenger_version, by FROM monitoring.decisions WHERE use_case = 'overridden' "
+        "ORDER BY id",
+    )
+    assert found == [(1, "daybreak"), (2, "daybreak"), (1, "ann"), (3, "daybreak"), (1, "ann")]
+
+
+def test_an_attempt_is_seen_until_it_ends(settings: Settings) -> None:
+    with attempt(settings, "train a") as one, attempt(settings, "train b") as other:
+        # Looking does not take anything away.
+        assert [other.under_way(one.name) for _ in range(2)] == [True, True]
+    with attempt(settings, "train c") as third:
+        assert [third.under_way(one.name) for _ in range(2)] == [False, False]
+
+
+def test_one_at_a_time_decides_on_a_champion(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "CHAMPION_SECONDS", 0.3)
+    with (
+        turn.champion_turn(settings, "one"),
+        turn.champion_turn(settings, "other"),
+        pytest.raises(Unavailable, match="deciding on the champion of one"),
+        turn.champion_turn(settings, "one"),
+    ):
+        pytest.fail("two decide at once")
+    with turn.champion_turn(settings, "one"):
+        pass
 
 
 def test_two_drifted_nights_ask_for_a_model_until_one_is_decided_on(settings: Settings) -> None:

@@ -21,6 +21,7 @@ CREATE TABLE monitoring.drift (
     feature text NOT NULL,
     model_version integer NOT NULL,
     psi double precision,
+    bound double precision,
     statistic double precision,
     p_value double precision,
     q_value double precision,
@@ -47,12 +48,13 @@ CREATE TABLE monitoring.performance (
 
 CREATE TABLE monitoring.freshness (
     use_case text NOT NULL,
+    night date NOT NULL,
     checked_at timestamptz NOT NULL,
     prediction_date date,
     batch_id bigint,
     age_hours double precision,
     fresh boolean NOT NULL,
-    PRIMARY KEY (use_case, checked_at)
+    PRIMARY KEY (use_case, night)
 );
 
 CREATE TABLE monitoring.decisions (

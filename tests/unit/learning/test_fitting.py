@@ -12,6 +12,8 @@ from jobs.learning.dataset import Parts
 from jobs.learning.fitting import fit_all
 from jobs.learning.metrics import METRICS
 from jobs.learning.model import INDEX, opened, sha256
+from jobs.learning.reference import sample, seen
+from jobs.learning.reference import with_scores as with_scores_of
 from jobs.learning.scoring import with_scores
 from tests.unit.learning import parcels
 
@@ -113,6 +115,22 @@ def test_reference_holds_what_drift_needs(trained):
     assert sum(depot["values"].values()) + depot["other"] == pytest.approx(1)
     assert len(depot["values"]) == 2
     assert reference["score"]["missing"] == 0
+    # Nineteen days are less than two weeks' worth of weeks.
+    assert reference["usual"] == {}
+
+
+def test_reference_holds_how_far_the_weeks_lay_apart(spark, parcel_plan, data):
+    frame, features = parcels.frame(spark, data), parcel_plan.usecase.features
+    sampled = sample(frame, ("sent_on", "parcel"), len(data), features.names)
+    reference = seen(frame, sampled, features)
+    scores = np.linspace(0, 1, len(data))
+    dates = data["sent_on"].to_numpy().astype("datetime64[D]")
+    usual = with_scores_of(reference, scores, dates)["usual"]
+    assert set(usual) == {"weight", "hour", "rain", "depot", "score"}
+    # Of 42 days, 36 begin a week.
+    assert {(one["weeks"], one["days"]) for one in usual.values()} == {(36 / 7, 7)}
+    # Days are alike in these parcels, and as unlike as can be in these scores.
+    assert usual["weight"]["most"] < 0.1 < 1 < usual["score"]["most"]
 
 
 def test_no_rows_are_refused(spark, parcel_plan, data):

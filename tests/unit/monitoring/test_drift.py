@@ -1,170 +1,199 @@
+"""Drift of data whose rows of a day are alike, as most features' are."""
+
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
 
-from jobs.lake.local_rows import local_rows
-from jobs.learning import reference
-from jobs.monitoring.drift import bins_of, chi_square, compare, count, psi
-from jobs.usecase import Features, Monitor
+from jobs.learning.bins import bins_of
+from jobs.learning.reference import numbers
+from jobs.learning.weeks import FEWEST_ROWS, WEEK, Usual, usual
+from jobs.monitoring.drift import Drift, compare
+from jobs.usecase import Monitor
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+Days = NDArray[np.float64]
 
-SPEC = Features(history=1, numeric=("hours", "seats"), categorical=("carrier",), max_categories=2)
 RULES = Monitor()
-COUNTS = st.lists(st.integers(0, 500), min_size=2, max_size=12)
+ROWS_A_DAY = 60
+GAP = 56
 
 
-def _rows(seed: int, size: int, shift: float = 0.0) -> pa.Table:
+def weather(rng: np.random.Generator, days: int) -> Days:
+    """The same number in all rows of a day, and much of it still there on the next day."""
+    drawn, value = rng.normal(size=days), 0.0
+    found = []
+    for each in drawn:
+        value = 0.7 * value + 0.71 * float(each)
+        found.append(value)
+    return np.repeat(np.array(found)[:, None], ROWS_A_DAY, axis=1)
+
+
+def rate(rng: np.random.Generator, days: int) -> Days:
+    """A number that each row has for itself, but more of it on some days."""
+    return weather(rng, days) / 4 + rng.normal(size=(days, ROWS_A_DAY))
+
+
+def hour(rng: np.random.Generator, days: int) -> Days:
+    """Rows that know nothing of each other."""
+    return rng.normal(size=(days, ROWS_A_DAY))
+
+
+KINDS = (weather, rate, hour)
+
+
+def learned(train: dict[str, Days]) -> dict[str, Any]:
+    """A model's reference of features of some days."""
+    found = {"numeric": {n: numbers(days.ravel()) for n, days in train.items()}, "categorical": {}}
+    weeks = usual({name: counts(found, name, days) for name, days in train.items()})
+    return {**found, "usual": {name: asdict(one) for name, one in weeks.items()}}
+
+
+def counts(reference: dict[str, Any], name: str, days: Days) -> Days:
+    day = np.repeat(np.arange(len(days)), days.shape[1])
+    found = bins_of(reference)[name].by_day(pa.array(days.ravel()), day, len(days))
+    return found.astype(np.float64)
+
+
+def compared(reference: dict[str, Any], now: dict[str, Days]) -> dict[str, Drift]:
+    counted = {name: counts(reference, name, days) for name, days in now.items()}
+    return {one.feature: one for one in compare(reference, counted, RULES)}
+
+
+def drawn(seed: int, days: int, each: int) -> dict[str, Days]:
     rng = np.random.default_rng(seed)
-    hours = rng.normal(12 + shift, 4, size)
-    hours[::20] = np.nan
-    carriers = rng.choice(["AA", "UA", "DL", "B6"], size, p=[0.4, 0.3, 0.2, 0.1])
-    return pa.table(
-        {
-            "hours": pa.array(hours),
-            "seats": pa.array(rng.integers(1, 4, size).astype(float)),
-            "carrier": pa.array([None if n % 50 == 0 else c for n, c in enumerate(carriers)]),
-        }
-    )
+    return {f"{kind.__name__}_{n}": kind(rng, days) for kind in KINDS for n in range(each)}
 
 
-def _counted(rows: pa.Table, seen: dict[str, object]) -> dict[str, np.ndarray]:
-    bins = bins_of(seen)
-    return {
-        name: np.bincount(one.place(rows[name].combine_chunks()), minlength=len(one.rows)).astype(
-            float
-        )
-        for name, one in bins.items()
-    }
+def cut(data: dict[str, Days], first: int, last: int) -> dict[str, Days]:
+    return {name: days[first:last] for name, days in data.items()}
 
 
-def test_a_reference_is_its_own_counts() -> None:
-    rows = _rows(1, 2000)
-    seen = reference.describe(rows, SPEC)
-    for name, counts in _counted(rows, seen).items():
-        assert counts == pytest.approx(np.array(bins_of(seen)[name].rows)), name
+@pytest.mark.parametrize("days", [40, 180])
+def test_false_alarms_stay_below_the_chosen_rate(days: int) -> None:
+    alarms, over, significant = 0, [], 0
+    for seed in range(60):
+        data = drawn(seed, days + GAP + WEEK, 8)
+        found = compared(learned(cut(data, 0, days)), cut(data, days + GAP, days + GAP + WEEK))
+        over += [one.psi >= RULES.psi for one in found.values() if "weather" in one.feature]
+        alarms += any(one.drifted for one in found.values())
+        significant += any(one.q_value < RULES.false_discovery for one in found.values())
+    # What a fixed threshold would have said of a feature that is constant within a day.
+    assert np.mean(over) > 0.9
+    # At 5 % sixty nights give 3 on average, and more than 9 once in a thousand times.
+    assert significant <= 9
+    assert alarms <= 9
 
 
-def test_spark_counts_the_same_bins(spark: SparkSession) -> None:
-    seen = reference.describe(_rows(1, 2000), SPEC)
-    rows = _rows(2, 300, shift=5)
-    # In another order of columns and types as gold has them.
-    frame = spark.createDataFrame(rows.select(["carrier", "seats", "hours"]))
-    found = count(frame, bins_of(seen))
-    wanted = _counted(rows, seen)
-    assert set(found) == set(wanted)
-    for name, counts in wanted.items():
-        assert found[name].tolist() == counts.tolist(), name
+def test_real_shifts_are_found_among_others() -> None:
+    others = 0
+    for seed in range(10):
+        data = drawn(seed, 180 + GAP + WEEK, 8)
+        reference = learned(cut(data, 0, 180))
+        now = cut(data, 180 + GAP, 180 + GAP + WEEK)
+        now["hour_0"] = now["hour_0"] + 0.8
+        now["rate_0"] = now["rate_0"] * 10
+        now["weather_0"] = np.full_like(now["weather_0"], np.nan)
+        found = compared(reference, now)
+        drifted = {name for name, one in found.items() if one.drifted}
+        assert drifted >= {"hour_0", "rate_0", "weather_0"}
+        others += len(drifted) - 3
+    # Thirty true alarms allow 1.6 false ones on average, and more than 6 once in a thousand times.
+    assert others <= 6
 
 
-def test_no_rows_are_counted_as_none(spark: SparkSession) -> None:
-    bins = bins_of(reference.describe(_rows(1, 500), SPEC))
-    empty = local_rows(spark, [], "hours double, seats double, carrier string")
-    counted = count(empty, bins)
-    assert {name: counts.sum() for name, counts in counted.items()} == dict.fromkeys(counted, 0)
-    assert not any(one.drifted for one in compare(bins, counted, RULES))
+def test_a_short_training_still_sees_that_a_feature_is_gone() -> None:
+    data = drawn(1, 40 + WEEK, 1)
+    now = cut(data, 40, 40 + WEEK)
+    now["hour_0"] = np.full_like(now["hour_0"], np.nan)
+    found = compared(learned(cut(data, 0, 40)), now)
+    assert [name for name, one in found.items() if one.drifted] == ["hour_0"]
 
 
-def test_values_never_seen_infinity_and_nulls_have_their_bins() -> None:
-    bins = bins_of(reference.describe(_rows(1, 2000), SPEC))
-    places = bins["carrier"].place(pa.array(["AA", "UA", "ZZ", None]))
-    assert places.tolist() == [*(bins["carrier"].values.index(one) for one in ("AA", "UA")), 2, 3]
-    missing = len(bins["hours"].rows) - 1
-    numbers = pa.array([float("inf"), float("nan"), None, -1e9])
-    assert bins["hours"].place(numbers).tolist() == [missing, missing, missing, 0]
+def test_an_alarm_takes_more_than_any_week_of_the_training() -> None:
+    data = drawn(3, 180, 1)
+    # A single week of the training was as far off as tonight's.
+    data["hour_0"][60:67] += 3
+    reference = learned(data)
+    assert reference["usual"]["hour_0"]["most"] > 1
+    found = compared(reference, {"hour_0": data["hour_0"][60:67]})["hour_0"]
+    assert found.bound == reference["usual"]["hour_0"]["most"]
+    assert found.psi > RULES.psi
+    assert not found.drifted
 
 
-def test_the_same_distribution_does_not_drift_and_a_shifted_one_does() -> None:
-    seen = reference.describe(_rows(1, 20_000), SPEC)
-    bins = bins_of(seen)
-    clean = compare(bins, _counted(_rows(2, 3000), seen), RULES)
-    assert [one.drifted for one in clean] == [False, False, False]
-    assert max(one.psi for one in clean) < 0.02
-    shifted = {one.feature: one for one in compare(bins, _counted(_rows(3, 3000, 3), seen), RULES)}
-    assert shifted["hours"].drifted
-    assert shifted["hours"].psi > RULES.psi
-    assert shifted["hours"].cramers_v > shifted["seats"].cramers_v
-    assert not shifted["seats"].drifted
-    assert not shifted["carrier"].drifted
+@pytest.mark.parametrize(
+    ("days", "rows", "tells"),
+    [(WEEK, ROWS_A_DAY, True), (WEEK - 1, ROWS_A_DAY, False), (WEEK, FEWEST_ROWS // 8, False)],
+)
+def test_fewer_days_or_rows_than_a_week_has_never_alarm(days: int, rows: int, tells: bool) -> None:
+    data = drawn(4, 100, 1)
+    now = {"hour_0": data["hour_0"][:days, :rows] + 9}
+    found = compared(learned(data), now)["hour_0"]
+    assert found.psi > found.bound
+    assert found.drifted is tells
 
 
-def test_a_feature_that_went_missing_drifts() -> None:
-    seen = reference.describe(_rows(1, 5000), SPEC)
-    rows = _rows(2, 1000)
-    gone = rows.set_column(0, "hours", pa.nulls(1000, pa.float64()))
-    drifted = [
-        one.feature for one in compare(bins_of(seen), _counted(gone, seen), RULES) if one.drifted
+def test_nothing_is_known_of_a_training_of_two_weeks() -> None:
+    data = drawn(5, 2 * WEEK, 1)
+    reference = learned(data)
+    assert reference["usual"] == {}
+    found = compared(reference, {"hour_0": data["hour_0"][:WEEK] + 9})["hour_0"]
+    assert (found.p_value, found.drifted) == (1.0, False)
+
+
+def test_no_rows_do_not_drift() -> None:
+    data = drawn(6, 60, 1)
+    found = compared(learned(data), cut(data, 0, 0))
+    assert not any(one.drifted for one in found.values())
+    assert {one.rows for one in found.values()} == {0}
+
+
+def test_a_feature_that_never_changed_drifts_when_it_does() -> None:
+    train = {"always": np.ones((60, ROWS_A_DAY))}
+    reference = learned(train)
+    same = compared(reference, {"always": np.ones((WEEK, ROWS_A_DAY))})["always"]
+    assert (same.psi, same.drifted) == (0.0, False)
+    assert compared(reference, {"always": np.zeros((WEEK, ROWS_A_DAY))})["always"].drifted
+
+
+def test_what_is_usual_by_hand() -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.integers(1, 90, (30, 4)).astype(float)
+    found = Usual.of(rows)
+    assert found is not None
+    logs = []
+    for first in range(24):
+        week = rows[first : first + 7].sum(axis=0)
+        rest = rows.sum(axis=0) - week
+        a, e = week / week.sum(), rest / rest.sum()
+        logs.append(np.log(np.maximum(1e-4, ((a - e) * np.log(a / e)).sum())))
+    assert found.mean == pytest.approx(np.mean(logs), abs=2e-3)
+    assert found.spread == pytest.approx(np.std(logs, ddof=1), rel=1e-2)
+    assert found.most == pytest.approx(np.exp(max(logs)), rel=1e-2)
+    assert (found.weeks, found.days) == (24 / 7, 7)
+
+
+def test_the_p_value_is_that_of_one_more_of_a_normal_sample() -> None:
+    """Drawn, not looked up: a t-test of one observation against a sample of eight."""
+    rng = np.random.default_rng(8)
+    sample, other = rng.normal(size=(20_000, 8)), rng.normal(size=20_000)
+    p_values = [
+        Usual(float(s.mean()), float(s.std(ddof=1)), 1.0, 8, 7).test(float(np.exp(o)))[1]
+        for s, o in zip(sample - 4, other - 4, strict=True)
     ]
-    assert drifted == ["hours"]
-
-
-def test_few_rows_never_alarm() -> None:
-    seen = reference.describe(_rows(1, 5000), SPEC)
-    few = compare(bins_of(seen), _counted(_rows(2, 150, shift=9), seen), RULES)
-    assert few[0].psi > RULES.psi
-    assert not few[0].drifted
-
-
-def test_false_alarms_stay_below_the_chosen_rate() -> None:
-    seen = reference.describe(_rows(1, 20_000), SPEC)
-    bins = bins_of(seen)
-    nights = [compare(bins, _counted(_rows(seed, 400), seen), RULES) for seed in range(10, 110)]
-    significant = sum(any(one.q_value < RULES.false_discovery for one in night) for night in nights)
-    # At 5 % a hundred nights give 5 on average, and more than 12 once in a thousand times.
-    assert significant <= 12
-
-
-@given(COUNTS, COUNTS)
-def test_the_index_and_the_test_follow_their_definitions(
-    first: list[int], second: list[int]
-) -> None:
-    size = min(len(first), len(second))
-    one, two = np.array(first[:size], float), np.array(second[:size], float)
-    e = [(n + 0.5) / (sum(one) + 0.5 * size) for n in one]
-    a = [(n + 0.5) / (sum(two) + 0.5 * size) for n in two]
-    by_hand = sum((x - y) * math.log(x / y) for x, y in zip(a, e, strict=True))
-    assert psi(one, two) == pytest.approx(by_hand, abs=1e-12)
-    statistic, effect, p_value = chi_square(one, two)
-    assert statistic == pytest.approx(_chi_square_by_hand(one, two), rel=1e-9, abs=1e-9)
-    assert 0 <= effect <= 1 + 1e-12
-    assert 0 <= p_value <= 1
-
-
-def _chi_square_by_hand(one: np.ndarray, two: np.ndarray) -> float:
-    total, found = one.sum() + two.sum(), 0.0
-    if not one.sum() or not two.sum():
-        return 0.0
-    for row in (one, two):
-        for n, both in zip(row, one + two, strict=True):
-            if both:
-                expected = row.sum() * both / total
-                found += (n - expected) ** 2 / expected
-    return found
-
-
-def test_a_p_value_of_a_two_by_two_table() -> None:
-    # One degree of freedom: the p-value is erfc(sqrt(x / 2)).
-    statistic, effect, p_value = chi_square(np.array([30.0, 70.0]), np.array([50.0, 50.0]))
-    assert statistic == pytest.approx(25 / 3)
-    assert effect == pytest.approx(math.sqrt(25 / 3 / 200))
-    assert p_value == pytest.approx(math.erfc(math.sqrt(25 / 6)))
+    assert stats.kstest(p_values, "uniform").pvalue > 0.001
 
 
 def test_the_correction_is_benjamini_and_hochbergs() -> None:
-    bins = {name: bins_of(reference.describe(_rows(1, 5000), SPEC))["seats"] for name in "abcd"}
-    base = np.array(bins["a"].rows)
-    tilt = np.zeros(len(base))
-    tilt[0], tilt[1] = 1, -1
-    counted = {name: base / 5 + tilt * k for name, k in zip("abcd", (0, 12, 25, 60), strict=True)}
-    found = compare(bins, counted, RULES)
+    data = drawn(9, 100, 2)
+    now = {name: days[:WEEK] + n / 4 for n, (name, days) in enumerate(data.items())}
+    found = compared(learned(data), now).values()
     p = sorted(one.p_value for one in found)
     by_hand = [min(p[j] * len(p) / (j + 1) for j in range(i, len(p))) for i in range(len(p))]
     assert sorted(one.q_value for one in found) == pytest.approx(by_hand)

@@ -60,15 +60,15 @@ def test_two_of_five_nights_and_the_latest_ask_for_a_new_model(
 
 def test_a_night_is_said_in_one_sentence(plan: Plan) -> None:
     drift = [
-        Drift("temp", 0.31, 90.0, 0.2, 0.0, 0.0, True, 5000),
-        Drift("hour", 0.01, 9.0, 0.02, 0.4, 0.4, False, 5000),
+        Drift("temp", 0.31, 0.2, 9.0, 0.0, 0.0, True, 5000),
+        Drift("hour", 0.01, 0.2, 0.3, 0.4, 0.4, False, 5000),
     ]
     area = Measured(dt.date(2013, 10, 1), 2, "all", "roc_auc", 0.712, 0.68, 0.74, 830, 0.985)
     fresh = check(plan, NOW, DAY, 7, NOW - dt.timedelta(hours=2))
     assert sentence("flight_delay", DAY, drift, [area], fresh) == (
-        "flight_delay monitor 2013-10-03: 1 of 2 features drifted (temp psi 0.31); roc_auc of "
-        "2013-10-01 was 0.712 on 830 rows (98% of the labels are final); the newest batch is of "
-        "2013-10-03, 2.0 h old, fresh."
+        "flight_delay monitor 2013-10-03: 1 of 2 features drifted (temp psi 0.31, over 0.20); "
+        "roc_auc of 2013-10-01 was 0.712 on 830 rows (98% of the labels are final); the newest "
+        "batch is of 2013-10-03, 2.0 h old, fresh."
     )
 
 
