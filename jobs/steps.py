@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from jobs.conform.stage import Conforming
 
+# What the operating system says of a disk, or of a user's share of it, that is full.
+FULL = ("No space left on device", "Disk quota exceeded")
+
 
 def run(step: str, context: Context) -> StepResult:
     """Run a step by its name.
@@ -35,11 +38,11 @@ def run(step: str, context: Context) -> StepResult:
     except DaybreakError:
         raise
     except Exception as error:
-        if "No space left on device" in str(error):
+        if any(said in str(error) for said in FULL):
             raise Unavailable(
                 f"A disk is full: {step} of {context.plan.name} for {context.dates} could not "
                 f"write below {context.plan.settings.lake} or Spark's own temporary folder.",
-                "Free space there, then run the step again; nothing was changed.",
+                "Free space there, then run the step again; what it had not finished is as it was.",
             ) from error
         raise
 

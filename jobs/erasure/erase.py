@@ -330,8 +330,11 @@ class _Erasure:
             Profiles(tables.silver(source), spec).forget(dt.date.min)
         files.remove_folder(f"{tables.root}/_staging")
         files.remove_folder(f"{tables.root}/_gates")
-        # Copies that drills have made, of which one may have been killed.
-        files.remove_folder(f"{self.context.plan.settings.lake}/{DRILLS}")
+        # Copies that drills have made of this lake, of which one may have been killed.
+        plan = self.context.plan
+        for copy in files.list_folder(f"{plan.settings.lake}/{DRILLS}"):
+            if files.exists(f"{copy}/lake/{plan.name}"):
+                files.remove_folder(copy)
 
     def _in_bronze(self, spec: Source) -> Expression:
         written = self.entity.written_in(spec.columns, f.col)

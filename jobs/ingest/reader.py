@@ -8,6 +8,7 @@ accepted ones, and fails if one has changed in between.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import io
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ FILES = StructType(
         StructField("sha256", StringType()),
     ]
 )
+FULL = (errno.ENOSPC, errno.EDQUOT)
 INSPECTED = "name string, sha256 string, rows long, reason string, lost string, denied string"
 
 
@@ -186,6 +188,9 @@ class _Inspect:
         except Unreadable as error:
             return "", 0, str(error)
         except OSError as error:
+            if error.errno in FULL:
+                # Of this machine, where the store's bytes are spooled; it says nothing of the file.
+                raise
             return "", 0, f"cannot be opened ({type(error).__name__}: {error.strerror or error})"
 
 

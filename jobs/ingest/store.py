@@ -27,6 +27,8 @@ IN_MEMORY = 32 << 20
 ACCESS = "Check that the bucket exists, and that the credentials are valid and may read it."
 # What stores say of a fault that passes, also with a status below 500.
 PASSING = {
+    # To a question about an object that has gone since it was listed.
+    "404",
     "BandwidthLimitExceeded",
     "RequestLimitExceeded",
     "RequestThrottled",

@@ -114,6 +114,16 @@ def test_what_could_not_be_searched_is_told_and_all_else_is_erased(
     again.require_all_searched()
 
 
+def test_of_the_copies_that_drills_have_made_only_those_of_this_lake_go(
+    context: Context, versions: Versions
+) -> None:
+    drills = Path(context.plan.settings.lake) / "_drill"
+    for name, use_case in (("a", "visits"), ("b", "flight_delay")):
+        (drills / name / "lake" / use_case).mkdir(parents=True)
+    erased(context)
+    assert [each.name for each in drills.iterdir()] == ["b"]
+
+
 @pytest.mark.parametrize("value", ["42.0", "nan", "x"])
 def test_wrong_usage_leaves_no_tombstone(context: Context, versions: Versions, value: str) -> None:
     with pytest.raises(WrongUsage):

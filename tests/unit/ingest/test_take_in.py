@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
 from jobs.errors import DaybreakError, Refused, Unavailable
-from jobs.ingest import ledger
+from jobs.ingest import ledger, reader
+from jobs.ingest.landing import landing_store
 from jobs.ingest.take_in import Taken, take_in
+from jobs.ingest.text import Limits
 from jobs.lake.moments import micros
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
@@ -144,6 +147,23 @@ def test_a_state_of_a_snapshot_may_come_back_under_another_name(
         (folder / f"{name}.csv").write_text(f"who,city\nann,{city}\n")
         taken.append(take_in(spark, Tables(plan), {"people": None})[0].files)
     assert taken == [1, 1, 1, 0]
+
+
+def test_a_full_disk_is_not_held_against_a_file(
+    spark: SparkSession, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = land(plan, "a.csv", GOOD)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    spec, store = plan.usecase.sources["visits"], landing_store(plan)
+    file = {"name": f"{FOLDER}/a.csv", "size": path.stat().st_size, "batch_date": DAY}
+    inspect = reader._Inspect(store, spec, Limits())
+    assert inspect._one(file)[1:] == (3, "")
+    monkeypatch.setattr(reader, "_opened", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        inspect._one(file)
 
 
 def test_a_file_put_under_the_wrong_day_can_come_under_the_right_one(
