@@ -131,12 +131,15 @@ def status(found: Any) -> None:
             for batch in [use_case.last_batch]
         ],
     )
-    gates = [(each.name, gate) for each in found.use_cases for gate in each.gates]
+    gates = [gate for each in found.use_cases for gate in each.gates]
     if gates:
         table(
-            "Gates, as they were last asked",
-            ["use case", "table", "of", "passed", "rows", "page"],
-            [(name, g.table, g.batch, g.passed, g.rows, g.page) for name, g in gates],
+            f"Gates, as they were last asked; their pages are below {found.home}",
+            ["table", "of", "passed", "rows", "page"],
+            [
+                (g.table, g.batch, g.passed, g.rows, g.page.removeprefix(f"{found.home}/"))
+                for g in gates
+            ],
         )
     for use_case in found.use_cases:
         for problem in use_case.problems:
