@@ -148,7 +148,8 @@ class Table:
         Args:
             dates: as dates or, as parts are named, in ISO form.
         """
-        listed = ", ".join(repr(str(date)) for date in dates)
+        # As text, each row's date would be written out to be compared.
+        listed = ", ".join(f"date'{date}'" for date in dates)
         return f"{self.partition[0]} in ({listed})" if listed else "false"
 
     def version(self) -> int | None:
