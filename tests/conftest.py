@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from tests.night import NIGHT, STEPS, Clean, Night
 from tests.stack import Stack, environment_of, fresh_home
 
 DEMO_SECONDS = 1500
+
+
+def pytest_configure() -> None:
+    """End as after Ctrl-C when CI cancels a run, so that no service of ours is left running."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

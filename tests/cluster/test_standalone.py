@@ -18,6 +18,8 @@ import pytest
 from pyspark import SparkContext
 
 from jobs.engine import Engine
+from jobs.prediction.publish import Source, publish_batch
+from tests.integration.night_of_scores import DATE, NIGHT, scores
 from tests.night import STEPS, Clean, Night
 from tests.stack import Stack
 
@@ -149,9 +151,14 @@ def test_a_night_gives_the_same_tables_as_on_the_embedded_engine(
     there = Night(cluster, replace(night.box, context=context))
     try:
         # One application for all of them; one for each is what `daybreak run` would start.
-        there.run(STEPS[:8])
+        there.run([*STEPS[:8], ("publish",), ("monitor",)])
         assert {
             name: digest for name, digest in there.state().items() if digest != clean.state[name]
         } == {}
+        # The night's scores are live already; these are not, and come from both executors.
+        table = replace(NIGHT, use_case="cluster_night")
+        frame = scores(engine.session(), 20_000, 1)
+        published = publish_batch(frame, table, DATE, Source("cluster_night", 1), settings)
+        assert (published.changed, published.rows) == (True, 20_000)
     finally:
         engine.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from pyspark.sql import functions as f
 
 from jobs.engine import Engine
 from jobs.features.build import build
+from jobs.features.touched import Known
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
 from tests.stack import Stack
@@ -17,6 +20,7 @@ from tests.stack import Stack
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+FIRST = dt.date(2013, 1, 8)
 NIGHT = dt.date(2013, 10, 3)
 AROUND = Dates(dt.date(2013, 10, 2), dt.date(2013, 10, 4))
 
@@ -36,8 +40,8 @@ def silver(plan: Plan, spark: SparkSession) -> dict[str, DataFrame]:
     return {name: Tables(plan).silver(name).read(spark) for name in plan.usecase.sources}
 
 
-def _of_night(built: DataFrame) -> list[tuple[object, ...]]:
-    rows = built.where(f.col("prediction_date") == f.lit(NIGHT)).toArrow().to_pylist()
+def _of_night(built: DataFrame, night: dt.date = NIGHT) -> list[tuple[object, ...]]:
+    rows = built.where(f.col("prediction_date") == f.lit(night)).toArrow().to_pylist()
     return sorted((tuple(row.values()) for row in rows), key=str)
 
 
@@ -51,6 +55,21 @@ def test_a_range_built_later_gives_what_the_night_gave(
 ) -> None:
     assert len(as_the_night_made_them) == 995
     assert _of_night(build(plan, silver, AROUND)) == as_the_night_made_them
+
+
+def test_random_dates_built_alone_are_what_nine_months_in_one_job_gave(
+    plan: Plan, spark: SparkSession, silver: dict[str, DataFrame]
+) -> None:
+    seed = int(time.time())
+    all_there = Tables(plan).features().read(spark)
+    known = Known.of(Tables(plan))
+    dates = random.Random(seed).sample([*Dates(FIRST, AROUND.first.replace(day=1))], 4)
+    for date in dates:
+        of_date = Dates.one(date)
+        alone = build(plan, silver, of_date, known.cutoffs(of_date))
+        found = _of_night(alone, date)
+        assert found == _of_night(all_there, date), f"seed {seed}, {date}"
+        assert len(found) > 300, f"seed {seed}, {date}"
 
 
 def test_facts_that_arrived_after_the_cutoff_change_nothing(
