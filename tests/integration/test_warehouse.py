@@ -395,7 +395,7 @@ class TestNames:
             (Column("select `a.b` 'c' %(d)s", "string"),),
         )
         names = [column.name for column in table.stored]
-        frame = local_rows(spark, [("Ada", 0.5, True, "x")], names)
+        frame = spark.createDataFrame([("Ada", 0.5, True, "x")], names)
         publish_batch(frame, table, DATE, Source("m", 1), settings)
         assert seen(reader, use_case)[0][1:] == (1, 1)
         with Lookup(settings, use_case) as client:
