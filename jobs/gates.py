@@ -23,6 +23,8 @@ from jobs.usecase import Source
 LAYERS = ("silver", "features", "predictions")
 # With how many nights a night's features are compared.
 NIGHTS_BEFORE = 7
+# Of the numeric features, how many may have lost all their values.
+TOO_MANY_GONE = 0.5
 
 
 def let_through(context: Context, layer: str) -> dict[str, int]:
@@ -236,7 +238,10 @@ def _odd(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[
 
 
 def _gone(context: Context, staged: Staged) -> list[Failure]:
-    """Numeric features without one value tonight that the nights before had."""
+    """Numeric features without one value tonight that the nights before had, if they are many.
+
+    Few are borne, such as those of the evening's weather when that did not come.
+    """
     numeric = context.plan.usecase.features.numeric
     if _accepts(context) or not numeric:
         return []
@@ -246,6 +251,8 @@ def _gone(context: Context, staged: Staged) -> list[Failure]:
     if not (empty and days):
         return []
     never = valueless(table.read(spark).where(table.of_dates(days)), empty)
+    if len(empty) - len(never) < TOO_MANY_GONE * len(numeric):
+        return []
     return [
         Failure(
             expectation="usual_values",

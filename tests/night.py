@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import os
 import signal
 import subprocess
@@ -27,6 +29,10 @@ from jobs.settings import PROJECT
 from tests.stack import DAYBREAK, Stack
 
 NIGHT = dt.date(2013, 10, 6)
+# What it needs of the day before, and of its own.
+DAY = NIGHT - dt.timedelta(days=1)
+ACTUALS = f"flight_delay/actuals/date={DAY}/actuals.csv"
+SCHEDULE = f"flight_delay/schedule/date={NIGHT}/schedule.csv"
 Step = tuple[str, ...]
 STEPS: tuple[Step, ...] = (
     ("ingest",),
@@ -158,3 +164,15 @@ class Night:
         if table.partition and table.partition[0].endswith("_date"):
             rows = rows.where(f"{table.partition[0]} >= date'{RECENT}'")
         return f"{number} rows, {content_hash(rows)}"
+
+
+def lines(path: Path) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(path.read_text())))
+
+
+def write(path: Path, rows: list[list[str]], arrived: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    path.write_text(out.getvalue())
+    os.utime(path, (arrived, arrived))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 import os
 import shutil
@@ -12,7 +10,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +19,17 @@ import yaml
 from jobs.context import Context
 from jobs.drill.sandbox import Sandbox, sandbox
 from jobs.engine import Engine
-from jobs.erasure.erase import RETENTION_CHECK
-from jobs.errors import Refused
 from jobs.lake.made import Made
 from jobs.lake.tables import Tables
-from jobs.learning import registry
 from jobs.learning.dataset import content_hash
-from jobs.learning.rebuild import hours_to_keep, rebuilt
 from jobs.plan import Dates, Plan
 from jobs.prediction.turn import lake_turn
 from jobs.settings import PROJECT
-from jobs.steps import run
-from tests.night import NIGHT, STEPS, Clean, Night, Step
+from tests.night import ACTUALS, DAY, NIGHT, SCHEDULE, STEPS, Clean, Night, Step, lines, write
 from tests.stack import Stack
 
-DAY = NIGHT - dt.timedelta(days=1)
-ACTUALS = f"flight_delay/actuals/date={DAY}/actuals.csv"
-SCHEDULE = f"flight_delay/schedule/date={NIGHT}/schedule.csv"
 TO_SILVER: tuple[Step, ...] = STEPS[:3]
 TO_FEATURES: tuple[Step, ...] = STEPS[:6]
-
-
-def lines(path: Path) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(path.read_text())))
-
-
-def write(path: Path, rows: list[list[str]], arrived: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    path.write_text(out.getvalue())
-    os.utime(path, (arrived, arrived))
 
 
 def days_of(night: Night, source: str) -> dict[str, str]:
@@ -162,41 +139,6 @@ def test_late_rows_touch_their_own_day_only_and_no_features_of_the_past(
     # They came after the cutoff, so that no date that was built could have known them.
     assert night.state("gold.features") == features
     assert features == {"gold.features": clean.state["gold.features"]}
-
-
-def test_an_old_training_set_is_what_it_was_until_its_files_are_removed(night: Night) -> None:
-    """Labels of a day that a model learned from come late; then VACUUM goes too far."""
-    spark, tables = night.box.context.engine.session(), night.tables
-    client = registry.connect(tables.plan.settings)
-    version = registry.alias(client, tables.plan.name, registry.CHAMPION)
-    assert version is not None
-    was = rebuilt(spark, tables, version)
-    assert was.is_same
-    day = was.was.last - dt.timedelta(days=20)
-    header, *rows = lines(night.landing / ACTUALS)
-    rows = [[str(day), row[1], str(9000 + n), *row[3:]] for n, row in enumerate(rows[:5])]
-    late = night.landing / f"flight_delay/actuals/date={day}/late.csv"
-    write(late, [header, *rows], dt.datetime.combine(NIGHT, dt.time(5), dt.UTC).timestamp())
-
-    both = Dates(day, day + dt.timedelta(days=1))
-    for step in ("ingest", "conform", "gate", "labels"):
-        run(step, replace(night.box.context, dates=both, options={"layer": "silver"}))
-
-    labels = tables.labels()
-    assert labels.version() != was.was.labels
-    of_day = labels.read(spark).where(labels.of_dates([day])).where("flight >= 9000")
-    arrived = [row for row in rows if row[header.index("arr_delay")] not in ("", "NA")]
-    assert of_day.count() == len(arrived) > 0
-    assert rebuilt(spark, tables, version) == was
-
-    # What maintenance keeps goes back to before the champion's training, however long ago.
-    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=900)
-    assert hours_to_keep(tables, later) > 900 * 24
-    spark.conf.set(RETENTION_CHECK, "false")
-    spark.sql(f"VACUUM delta.`{labels.path}` RETAIN 0 HOURS")
-    spark.conf.set(RETENTION_CHECK, "true")
-    with pytest.raises(Refused, match="has lost files to VACUUM or an erasure"):
-        rebuilt(spark, tables, version)
 
 
 def test_an_older_date_after_a_newer_one(stack: Stack) -> None:
