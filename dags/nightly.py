@@ -9,7 +9,7 @@ tonight's are complete. The run's partition key is the prediction date.
 | `ingest` waits, then fails | the files it names did not land within 3 hours of the cutoff | have them delivered, then clear the task |
 | `ingest` fails at once | a file is cut off, empty, or has other columns | have it delivered again under the same name, then clear the task |
 | `gate`, `gate_...` | a table broke an expectation; the log names it, with the number of rows; the task's button *Data Docs* shows all of it | `daybreak quarantine list NAME`; mend the source or the expectation, then clear the step before the gate |
-| `silver.gate` or `gate_features` says `usual_...` | a day is unlike the days before it: other units, half of the rows, new categories, a feature without values | have it mended; or, if it was such a day, trigger the night with the form's `unusual: accept` |
+| `silver.gate` or `gate_features` says `usual_...` | a day is unlike the days before it: other units, half of the rows, new categories, half of the features without values | have it mended; or, if it was such a day, trigger the night with the form's `unusual: accept` |
 | `predict` | there is no champion, or its files were changed | `daybreak trigger NAME train`, or another version: `daybreak promote NAME --version 1 --reason WHY` |
 | `publish` | the warehouse did not answer, or the copy differs from gold | `daybreak status`, then clear the task; readers still see the last batch |
 | `labels`, `monitor` | tonight's scores are live all the same | clear the task |

@@ -62,7 +62,7 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
 def _commit_silver(context: Context, staged: Staged, days: Mapping[str, Profile]) -> None:
     spark, parts = context.engine.session(), staged.parts()
     # Quarantine first: rows missing from silver are then always accounted for.
-    quarantine = context.tables.quarantine(staged.table.name.removeprefix("silver."))
+    quarantine = context.tables.quarantine(_name(staged))
     context.tables.staged(quarantine, staged.batch).commit(spark)
     profiled = Profiles(staged.table, _source(context, staged))
     profiled.drop(parts)
@@ -157,7 +157,12 @@ def _profiles(context: Context, waiting: list[Staged]) -> dict[str, dict[str, Pr
 
 
 def _source(context: Context, staged: Staged) -> Source:
-    return context.plan.usecase.sources[staged.table.name.removeprefix("silver.")]
+    return context.plan.usecase.sources[_name(staged)]
+
+
+def _name(staged: Staged) -> str:
+    """The source that a staged silver table is made of."""
+    return staged.table.name.removeprefix("silver.")
 
 
 def _tables(context: Context, layer: str) -> list[Table]:
@@ -202,7 +207,7 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
 
 def _of_days(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:
     """What the owner expects of a day and one of several staged days does not live up to."""
-    expected = suite.silver_day(context.plan, staged.table.name.removeprefix("silver."))
+    expected = suite.silver_day(context.plan, _name(staged))
     if len(days) < 2 or not expected.expectations:
         return []
     spark = context.engine.session()
@@ -224,7 +229,7 @@ def _odd(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[
     if _accepts(context) or spec.usual is None:
         return []
     spark, profiled = context.engine.session(), Profiles(staged.table, spec)
-    where = f"sources.{staged.table.name.removeprefix('silver.')}.usual"
+    where = f"sources.{_name(staged)}.usual"
     found: list[Failure] = []
     for day, profile in sorted(days.items()):
         before = profiled.before(spark, dt.date.fromisoformat(day), spec.usual.days)
@@ -277,7 +282,7 @@ def _accepts(context: Context) -> bool:
 def _suite(context: Context, layer: str, staged: Staged) -> Suite:
     plan, tables = context.plan, context.tables
     if layer == "silver":
-        return suite.silver(plan, staged.table.name.removeprefix("silver."))
+        return suite.silver(plan, _name(staged))
     if layer == "features":
         return suite.features(plan, context.dates)
     features = tables.features()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -420,6 +421,13 @@ class Monitor(Spec):
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
+def columns_named(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that an expectation's arguments name."""
+    named = (value for name, value in arguments.items() if name in COLUMN_ARGUMENTS)
+    lists = (each if isinstance(each, list) else [each] for each in named if each is not None)
+    return tuple(str(name) for some in lists for name in some)
+
+
 class Expectation(Spec):
     """One Great Expectations expectation, by its own name and arguments."""
 
@@ -429,9 +437,7 @@ class Expectation(Spec):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it names."""
-        named = [self.arguments.get(name) for name in COLUMN_ARGUMENTS]
-        lists = (each if isinstance(each, list) else [each] for each in named if each is not None)
-        return tuple(str(name) for some in lists for name in some)
+        return columns_named(self.arguments)
 
 
 class Gates(Spec):

@@ -76,7 +76,8 @@ def judge(seen: Seen, inspected: list[Inspected], now: dt.datetime, *, by_day: b
     for each in inspected:
         name, sha, day = each.file.name, each.sha256, each.file.batch_date
         before = newest.get(name)
-        twin = contents.get((day, sha)) if by_day else last[1] if last and last[0] == sha else None
+        repeated = last[1] if last and last[0] == sha else None
+        twin = contents.get((day, sha)) if by_day else repeated
         if each.reason:
             entry = Entry(each, "refused", each.reason)
         elif before and before[0] == sha:

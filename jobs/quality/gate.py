@@ -15,7 +15,7 @@ from jobs.errors import Refused
 from jobs.quality.docs import page
 from jobs.quality.expectations import GateBroken, answers, batch_of, expectation
 from jobs.quality.suite import Expected, Suite, declared
-from jobs.usecase import COLUMN_ARGUMENTS, UseCase
+from jobs.usecase import COLUMN_ARGUMENTS, UseCase, columns_named
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -164,7 +164,9 @@ def _indexed(suite: Sequence[Expected]) -> list[tuple[Expected, Any]]:
 
 def _columns_are_there(df: DataFrame, suite: Suite) -> None:
     there = set(df.columns)
-    wanted = {name: one.field for one in suite.expectations for name in _names(one.arguments)}
+    wanted = {
+        name: one.field for one in suite.expectations for name in columns_named(one.arguments)
+    }
     missing = [f"{name} ({where})" for name, where in wanted.items() if name not in there]
     if missing:
         raise GateBroken(
@@ -180,7 +182,7 @@ def _failure(expected: Expected, found: dict[str, Any]) -> Failure:
     others = {n: v for n, v in expected.arguments.items() if n not in COLUMN_ARGUMENTS}
     return Failure(
         expectation=expected.expect,
-        column=", ".join(_names(expected.arguments)) or None,
+        column=", ".join(columns_named(expected.arguments)) or None,
         wanted=", ".join(f"{name} {value}" for name, value in others.items()),
         observed=None if "observed_value" not in found else str(found["observed_value"]),
         unexpected_count=found.get("unexpected_count"),
@@ -188,12 +190,6 @@ def _failure(expected: Expected, found: dict[str, Any]) -> Failure:
         examples=tuple(_short(one) for one in examples if one != "None")[:EXAMPLES],
         field=expected.field,
     )
-
-
-def _names(arguments: dict[str, Any]) -> list[str]:
-    found = [value for name, value in arguments.items() if name in COLUMN_ARGUMENTS]
-    given = (value if isinstance(value, list) else [value] for value in found)
-    return [str(name) for some in given for name in some]
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,7 @@ Plain files, without Spark or Great Expectations: whoever only shows them reads 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,23 +43,25 @@ class GateAnswer:
 
 def last_answers(root: str) -> list[GateAnswer]:
     """The newest answer for each table of the use case whose lake is at `root`, oldest first."""
-    newest = (max(paths, key=_moment) for paths in _by_table(root) if paths)
-    found = [answer for path in newest if (answer := _answer(path))]
-    return sorted(found, key=lambda answer: answer.checked_at)
+    return _in_order(max(paths, key=_moment) for paths in _by_table(root) if paths)
 
 
 def answers_of(root: str, batch: str) -> list[GateAnswer]:
     """The answers for the tables of one batch, in the order in which they were given."""
     # Found among the names that are there: it may come from outside, and makes no path.
-    named = (path for paths in _by_table(root) for path in paths if _batch(path) == batch)
-    found = [answer for path in named if (answer := _answer(path))]
-    return sorted(found, key=lambda answer: answer.checked_at)
+    return _in_order(path for paths in _by_table(root) for path in paths if _batch(path) == batch)
 
 
 def _by_table(root: str) -> Iterator[list[str]]:
     """The paths of all answers, table by table."""
     for folder in files.list_folder(f"{root}/{FOLDER}"):
         yield [path for path in files.list_folder(folder) if path.endswith(".json")]
+
+
+def _in_order(paths: Iterable[str]) -> list[GateAnswer]:
+    """The answers in some files, oldest first."""
+    found = [answer for path in paths if (answer := _answer(path))]
+    return sorted(found, key=lambda answer: answer.checked_at)
 
 
 def _answer(path: str) -> GateAnswer | None:

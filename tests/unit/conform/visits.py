@@ -13,6 +13,7 @@ from jobs.lake.tables import Tables
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
+from tests.unit.places import placed
 
 T0 = dt.datetime(2024, 1, 4, 1, 30, tzinfo=dt.UTC)
 
@@ -44,10 +45,7 @@ USE_CASE: dict[str, Any] = {
 
 def tables_in(folder: Path, settings: Settings, use_case: dict[str, Any] = USE_CASE) -> Tables:
     """Its tables, with lake and landing folder in a folder of their own."""
-    placed = settings.model_copy(
-        update={"landing": str(folder / "landing"), "lake": str(folder / "lake")}
-    )
-    return Tables(Plan(UseCase.model_validate(use_case), placed))
+    return Tables(Plan(UseCase.model_validate(use_case), placed(settings, folder)))
 
 
 def arrive(

@@ -24,6 +24,7 @@ from jobs.plan import Dates, Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
 from tests.unit.ingest.conftest import USE_CASE
+from tests.unit.places import placed
 
 DAY = dt.date(2024, 1, 2)
 ANN = {"who": "ann"}
@@ -50,8 +51,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Versions:
 
 @pytest.fixture
 def context(tmp_path: Path, settings: Settings, spark: SparkSession) -> Context:
-    folders = {"landing": str(tmp_path / "landing"), "lake": str(tmp_path / "lake")}
-    plan = Plan(UseCase.model_validate(USE_CASE), settings.model_copy(update=folders))
+    plan = Plan(UseCase.model_validate(USE_CASE), placed(settings, tmp_path))
     return Context(plan, Dates.one(DAY), Engine(plan.settings), {})
 
 

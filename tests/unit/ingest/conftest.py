@@ -14,6 +14,7 @@ from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
 from tests.unit.ingest.s3_server import CREDENTIALS, Faults, s3_server_with_faults
+from tests.unit.places import placed
 
 USE_CASE = {
     "name": "visits",
@@ -50,10 +51,7 @@ USE_CASE = {
 
 @pytest.fixture
 def plan(tmp_path: Path, settings: Settings) -> Plan:
-    placed = settings.model_copy(
-        update={"landing": str(tmp_path / "landing"), "lake": str(tmp_path / "lake")}
-    )
-    return Plan(UseCase.model_validate(USE_CASE), placed)
+    return Plan(UseCase.model_validate(USE_CASE), placed(settings, tmp_path))
 
 
 @pytest.fixture(scope="module")
