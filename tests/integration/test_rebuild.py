@@ -6,17 +6,30 @@ It comes before the erasures, after which the demo's own training set cannot be 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from jobs.context import Context
+from jobs.drill.sandbox import sandbox
+from jobs.engine import Engine
 from jobs.erasure.erase import RETENTION_CHECK
 from jobs.errors import Refused
 from jobs.learning import registry
 from jobs.learning.rebuild import hours_to_keep, rebuilt
-from jobs.plan import Dates
+from jobs.plan import Dates, Plan
 from jobs.steps import run
 from tests.night import ACTUALS, NIGHT, Night, lines, write
+from tests.stack import Stack
+
+
+@pytest.fixture
+def night(stack: Stack) -> Iterator[Night]:
+    """A copy of its own: an erasure removes the one that later tests share, as it should."""
+    plan = Plan.of("flight_delay", stack.settings)
+    with sandbox(Context(plan, Dates.one(NIGHT), Engine(stack.settings))) as box:
+        yield Night(stack, box)
 
 
 def test_an_old_training_set_is_what_it_was_until_its_files_are_removed(night: Night) -> None:
