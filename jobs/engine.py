@@ -86,6 +86,7 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.jars": ",".join(jars),
         "spark.driver.memory": settings.spark_memory,
         "spark.driver.extraJavaOptions": " ".join(JAVA_OPTIONS),
+        "spark.executor.extraJavaOptions": " ".join(JAVA_OPTIONS),
         # The nights' queries are the same ones; the default keeps 100 generated classes.
         "spark.sql.codegen.cache.maxEntries": "4000",
         "spark.ui.enabled": "false",

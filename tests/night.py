@@ -153,7 +153,8 @@ class Night:
 
     def state(self, *names: str) -> Mapping[str, str]:
         """The number of rows of each table, or of those named, and a checksum of the recent."""
-        there = {table.name: table for table in everything(self.tables)}
+        sources = self.tables.plan.usecase.sources
+        there = {table.name: table for table in everything(self.tables, sources)}
         # A name that no table has is an error: of nothing, every state would be the same.
         wanted = {name: there[name] for name in names or there}
         return dict(zip(wanted, side_by_side(wanted.values(), self._state), strict=True))

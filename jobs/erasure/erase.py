@@ -23,6 +23,7 @@ from jobs.ingest.text import Unreadable
 from jobs.lake import files
 from jobs.lake.local_rows import local_rows
 from jobs.lake.maintain import everything
+from jobs.lake.parallel import side_by_side
 from jobs.lake.table import Table
 from jobs.lake.tombstones import Tombstones
 from jobs.learning.rebuild import trained_on
@@ -322,10 +323,12 @@ class _Erasure:
         # For good: the session is everybody's, and another erasure may be vacuuming in it just now.
         # Who else vacuums says for how many hours files stay, and that is a month or longer.
         spark.conf.set(RETENTION_CHECK, "false")
-        # All of them: an older version may hold what the newest one had lost before.
-        for table in everything(tables):
-            if table.exists():
-                spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS")
+        # Also what nothing was taken out of now: an older version may hold what the newest one had
+        # lost before. No table of another source has columns that name the entity.
+        side_by_side(
+            [table for table in everything(tables, self.sources) if table.exists()],
+            lambda table: spark.sql(f"VACUUM delta.`{table.path}` RETAIN 0 HOURS"),
+        )
         for source, spec in self.sources.items():
             Profiles(tables.silver(source), spec).forget(dt.date.min)
         files.remove_folder(f"{tables.root}/_staging")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jobs.lake import files
@@ -37,14 +37,14 @@ def compact(
             spark.sql(f"VACUUM delta.`{table.path}` RETAIN {hours} HOURS")
         _forget_staged(tables, table)
 
-    side_by_side(everything(tables), upkeep)
+    side_by_side(everything(tables, tables.plan.usecase.sources), upkeep)
     after = _bytes(tables)
     return {layer: (size, after.get(layer, 0)) for layer, size in before.items()}
 
 
-def everything(tables: Tables) -> list[Table]:
-    """Every table of a use case."""
-    sources = list(tables.plan.usecase.sources)
+def everything(tables: Tables, sources: Iterable[str]) -> list[Table]:
+    """Every table of some sources, and of what is made of all of them."""
+    sources = list(sources)
     return [
         *(tables.bronze(source) for source in sources),
         tables.ledger(),
