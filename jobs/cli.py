@@ -155,9 +155,10 @@ def check(
 ) -> None:
     """Read a use-case file and say what is wrong with it, before anything runs."""
     from jobs.quality import gate
+    from jobs.spec.document import parse
 
     plan = _plan(use_case)
-    gate.check(plan.usecase)
+    gate.check(plan.usecase, parse(plan.settings.usecases / plan.name / "usecase.yaml"))
     if suggest:
         _suggest(use_case, as_json)
         return
@@ -166,6 +167,19 @@ def check(
         as_json,
         lambda found: display.say(f"{found['use_case']}: the use-case file is sound."),
     )
+
+
+@app.command()
+def schema(
+    page: Annotated[
+        bool, typer.Option("--page", help="Print the page of the fields instead.")
+    ] = False,
+) -> None:
+    """Print the JSON schema of use-case files, by which editors complete and check them."""
+    from jobs.spec.page import page as reference
+    from jobs.spec.schema import text
+
+    typer.echo(reference() if page else text(), nl=False)
 
 
 @app.command()

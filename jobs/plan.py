@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from jobs.errors import WrongUsage
 from jobs.settings import Settings
-from jobs.usecase import UseCase, load
+from jobs.spec.read import load
+from jobs.usecase import UseCase
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import DaybreakError
 from jobs.plan import Plan
 from jobs.settings import Settings, settings_file
-from jobs.usecase import names
+from jobs.spec.read import names
 
 if TYPE_CHECKING:
     from daybreak_local.probes import Service

@@ -1,8 +1,10 @@
 """A use case as its owner writes it: the types of `usecase.yaml`.
 
-Frozen models that refuse unknown fields. What is resolved from them (paths, dates, tables)
-lives in `jobs.plan`; nothing downstream of a plan reads the file again. Only pydantic and
-PyYAML are imported here, because every DAG file parses these types.
+Frozen models that refuse unknown fields. `jobs.spec` reads the file into them and says what is
+wrong with it; what is resolved from them (paths, dates, tables) lives in `jobs.plan`, and nothing
+downstream of a plan reads the file again. Only pydantic is imported here, because every DAG file
+parses these types. `daybreak schema` makes usecase.schema.json and usecase.md of them, and of the
+descriptions.
 """
 
 from __future__ import annotations
@@ -10,34 +12,73 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from jobs.errors import Refused
+from jobs.guess import guess
 
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
-Name = Annotated[str, Field(pattern=NAME)]
+REFERENCE = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
+EXPECTATION = r"^expect_[a-z0-9_]+$"
+DAYS = r"^(\d+) days?$"
+TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
+
+
+class Misfit(ValueError):
+    """What a check of several fields finds wrong.
+
+    Attributes:
+        at: the field to look at, below the part that was checked: `predict.columns`.
+    """
+
+    def __init__(self, at: str, said: str) -> None:
+        super().__init__(said)
+        self.at = at
 
 
 def _days(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+) days?", value.strip())):
+    if not isinstance(value, str):
+        return value
+    if found := re.fullmatch(DAYS, value):
         return int(found.group(1))
-    return value
+    raise ValueError(f"{value!r} is no number of days, such as `28 days`")
 
 
-Days = Annotated[int, BeforeValidator(_days), Field(ge=0, description="Whole days: `28 days`.")]
+def _time(value: object) -> object:
+    # YAML reads 12:30 without quotes as a number of minutes.
+    if isinstance(value, dt.time) or (isinstance(value, str) and re.fullmatch(TIME, value)):
+        return value
+    raise ValueError('a time of day is hours and minutes in quotes, such as "02:00"')
+
+
+# The titles are what the reference calls the types.
+Name = Annotated[str, Field(pattern=NAME, title="name")]
+Days = Annotated[
+    int,
+    BeforeValidator(_days),
+    Field(ge=0),
+    WithJsonSchema(
+        {
+            "title": "days",
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": DAYS}],
+        }
+    ),
+]
+Time = Annotated[
+    dt.time,
+    BeforeValidator(_time),
+    WithJsonSchema({"title": "time", "type": "string", "pattern": TIME}),
+]
 
 
 class Spec(BaseModel):
@@ -64,14 +105,14 @@ class Entity(Spec):
     @model_validator(mode="after")
     def _date_is_in_key(self) -> Self:
         if self.date not in self.key:
-            raise ValueError(f"entity.date {self.date!r} must be one of entity.key {self.key}")
+            raise Misfit("date", f"{self.date!r} must be one of key: {', '.join(self.key)}")
         return self
 
 
 class Schedule(Spec):
     """When the night runs, in the use case's own time zone."""
 
-    cron: str = Field(description="Five-field cron; the day it fires is the prediction date.")
+    cron: str = Field(description="Cron of five fields; the day it fires is the prediction date.")
     start: dt.date = Field(description="First prediction date there can be.")
     end: dt.date | None = Field(default=None, description="Last prediction date, if there is one.")
     patience_hours: float = Field(
@@ -81,8 +122,12 @@ class Schedule(Spec):
         description="How long after the cutoff a night waits for a file that it needs. Its cutoff "
         "is then the moment when the last of them came.",
     )
-    train_cron: str = Field(default="0 6 * * 0", description="When the model is trained anew.")
-    maintain_cron: str = Field(default="0 12 * * 0", description="When tables are maintained.")
+    train_cron: str = Field(
+        default="0 6 * * 0", description="When the model is trained anew: cron."
+    )
+    maintain_cron: str = Field(
+        default="0 12 * * 0", description="When tables are maintained: cron."
+    )
 
     @field_validator("cron", "train_cron", "maintain_cron")
     @classmethod
@@ -98,7 +143,9 @@ class Schedule(Spec):
 class Column(Spec):
     """One column of a source: its type and the rules a row must pass."""
 
-    type: Literal["string", "integer", "number", "boolean", "date", "timestamp"]
+    type: Literal["string", "integer", "number", "boolean", "date", "timestamp"] = Field(
+        description="Its type in silver. A date is yyyy-mm-dd, a timestamp ISO 8601 with its zone."
+    )
     header: str | None = Field(default=None, description="Its name in the file, if another.")
     required: bool = Field(
         default=False,
@@ -110,7 +157,7 @@ class Column(Spec):
     pattern: str | None = Field(default=None, description="Java regular expression to match.")
     references: str | None = Field(
         default=None,
-        pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
+        pattern=REFERENCE,
         description="`SOURCE.COLUMN` of a snapshot in which the value must be found.",
     )
     since: dt.date | None = Field(default=None, description="First day whose files have it.")
@@ -125,7 +172,7 @@ class Column(Spec):
     @model_validator(mode="after")
     def _ends_are_of_numbers(self) -> Self:
         if self.type not in ("integer", "number") and (self.min, self.max) != (None, None):
-            raise ValueError(f"min and max are of numbers, and this is a {self.type}")
+            raise Misfit("type", f"min and max are of numbers, and this is a {self.type}")
         return self
 
     @property
@@ -148,8 +195,8 @@ class Rule(Spec):
     One for which it is null, as a division by zero is, passes.
     """
 
-    name: Name
-    expression: str = Field(min_length=1)
+    name: Name = Field(description="Under this name a row that breaks it is in quarantine.")
+    expression: str = Field(min_length=1, description="SQL over the source's columns: true if so.")
 
 
 class Format(Spec):
@@ -160,8 +207,10 @@ class Format(Spec):
         description="CSV or JSON lines, either of them also gzipped, or Parquet; or a Delta table "
         "with `landing` naming its folder, of which the newest version counts.",
     )
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    encoding: str = "utf-8"
+    delimiter: str = Field(
+        default=",", min_length=1, max_length=1, description="The character between two values."
+    )
+    encoding: str = Field(default="utf-8", description="How text is written, by Python's name.")
     null: tuple[str, ...] = Field(default=("", "NA"), description="Texts that mean missing.")
     final_newline: Literal["required", "optional"] = Field(
         default="required",
@@ -177,16 +226,22 @@ class Arrives(Spec):
     arrived is used.
     """
 
-    as_: Literal["daily", "snapshot"] = Field(default="daily", alias="as")
-    lag: Days = 0
-    late: Days = 7
+    as_: Literal["daily", "snapshot"] = Field(
+        default="daily",
+        alias="as",
+        description="`daily`: files of one day each; `snapshot`: files that hold all there is.",
+    )
+    lag: Days = Field(default=0, description="The night of date D needs the file of D minus this.")
+    late: Days = Field(
+        default=7, description="For how many days before that late files are taken in too."
+    )
 
 
 class Bound(Spec):
     """How many failures are borne: a share of the rows, a number of them, or both."""
 
-    share: float | None = Field(default=None, ge=0, le=1)
-    rows: int | None = Field(default=None, ge=0)
+    share: float | None = Field(default=None, ge=0, le=1, description="Share of the day's rows.")
+    rows: int | None = Field(default=None, ge=0, description="Number of rows.")
 
 
 class Budget(Spec):
@@ -226,12 +281,12 @@ class Source(Spec):
     """A feed of files and the silver table that is made of it."""
 
     landing: str = Field(description="Pattern below the landing root; `{date}` is the day.")
-    format: Format = Format()
-    arrives: Arrives = Arrives()
-    key: tuple[Name, ...] = Field(min_length=1)
+    format: Format = Field(default=Format(), description="How its files are written.")
+    arrives: Arrives = Field(default=Arrives(), description="When its files are expected.")
+    key: tuple[Name, ...] = Field(min_length=1, description="Columns that name a row.")
     date: Name | None = Field(default=None, description="The row's day; must equal the file's.")
-    columns: dict[Name, Column]
-    rules: tuple[Rule, ...] = ()
+    columns: dict[Name, Column] = Field(description="Its columns, by their names in silver.")
+    rules: tuple[Rule, ...] = Field(default=(), description="Rules over whole rows.")
     unique: tuple[tuple[Name, ...], ...] = Field(
         default=(),
         description="Beside the key: columns whose values no two records of a file share.",
@@ -241,7 +296,7 @@ class Source(Spec):
         description="`refuse` files with other columns than declared; `keep_extra`: keep columns "
         "that nobody declared in bronze; `declared`: accept what since, until and formerly say.",
     )
-    budget: Budget = Budget()
+    budget: Budget = Field(default=Budget(), description="How many bad rows and files are borne.")
     usual: Usual | None = Field(default=Usual(), description="Of a daily source; null: no check.")
 
     @property
@@ -259,44 +314,56 @@ class Source(Spec):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        wanted = set(self.key) | ({self.date} if self.date else set())
-        missing = sorted(wanted - set(self.columns))
-        if missing:
-            raise ValueError(f"key or date names columns that are not declared: {missing}")
-        named = {name for one in self.unique for name in one}
-        named |= set(self.usual.leave_out if self.usual else ())
-        unknown = sorted(named - set(self.columns))
-        if unknown:
-            raise ValueError(f"unique or usual names columns that are not declared: {unknown}")
-        evolving = sorted(name for name, column in self.columns.items() if column.evolves)
-        if evolving and self.drift != "declared":
-            raise ValueError(f"since, until and formerly of {evolving} need `drift: declared`")
-        partly = sorted(name for name in wanted if self.columns[name].is_partly_there)
-        if partly:
-            raise ValueError(f"{partly} is key or date, which files of every day have")
+        named = {
+            "key": self.key,
+            "date": (self.date,) if self.date else (),
+            "unique": [name for one in self.unique for name in one],
+            "usual.leave_out": self.usual.leave_out if self.usual else (),
+        }
+        for field, names in named.items():
+            for name in names:
+                if name not in self.columns:
+                    raise Misfit(field, f"{name!r} is not a column{guess(name, self.columns)}")
+        return self
+
+    @model_validator(mode="after")
+    def _evolves_as_said(self) -> Self:
+        for name, column in self.columns.items():
+            at = f"columns.{name}"
+            if column.evolves and self.drift != "declared":
+                raise Misfit(at, "since, until and formerly need the source's `drift: declared`")
+            if column.is_partly_there and (name in self.key or name == self.date):
+                raise Misfit(at, "it is in key or date, which the files of every day have")
+        return self
+
+    @model_validator(mode="after")
+    def _arrives_by_day(self) -> Self:
         if self.is_daily != ("{date}" in self.landing):
-            raise ValueError("a daily source has {date} in `landing`, a snapshot has not")
+            raise Misfit("landing", "a daily source has {date} in it, a snapshot has not")
         if self.is_daily and self.date is None:
-            raise ValueError("a daily source needs `date`, the column with the row's day")
+            raise Misfit("", "a daily source needs `date`, the column with the row's day")
         return self
 
 
 class Label(Spec):
     """What is to be predicted, and how long after the prediction date it is final."""
 
-    source: Name
-    expression: str = Field(min_length=1, description="SQL over the source's silver columns.")
-    type: Literal["binary"] = "binary"
+    source: Name = Field(description="The source that says what came true.")
+    expression: str = Field(
+        min_length=1,
+        description="SQL over the source's silver columns: true, false, or null for no label.",
+    )
+    type: Literal["binary"] = Field(default="binary", description="`binary`: yes or no.")
     maturity: Days = Field(description="Days after the prediction date's end.")
 
 
 class Features(Spec):
     """The features, by kind. `module` is a Python file beside `usecase.yaml`."""
 
-    module: Name = "features"
+    module: Name = Field(default="features", description="The Python file that makes them.")
     history: Days = Field(description="Days before a prediction date that its features look at.")
-    numeric: tuple[Name, ...]
-    categorical: tuple[Name, ...] = ()
+    numeric: tuple[Name, ...] = Field(description="Features that are numbers.")
+    categorical: tuple[Name, ...] = Field(default=(), description="Features that are categories.")
     max_categories: int = Field(
         default=32, ge=2, description="Most frequent values that get a column of their own."
     )
@@ -309,22 +376,24 @@ class Features(Spec):
 class Split(Spec):
     """Train, validation and holdout, in this order of time, before the training cutoff."""
 
-    by: Literal["time"] = "time"
-    validation: Days = 28
-    holdout: Days = 28
+    by: Literal["time"] = Field(default="time", description="`time`: one part after another.")
+    validation: Days = Field(
+        default=28, description="Days on which rounds, calibration and threshold are chosen."
+    )
+    holdout: Days = Field(default=28, description="Last days, which are kept from all fitting.")
 
 
 class Rate(Spec):
     """A rule-of-thumb candidate: the label's rate in each group, shrunk towards the mean."""
 
-    by: tuple[Name, ...] = Field(min_length=1)
+    by: tuple[Name, ...] = Field(min_length=1, description="Features whose values make a group.")
     prior_rows: float = Field(default=50.0, gt=0, description="Weight of the overall rate.")
 
 
 class Tune(Spec):
     """Search for XGBoost settings on the validation part."""
 
-    trials: int = Field(default=0, ge=0)
+    trials: int = Field(default=0, ge=0, description="How many settings are tried.")
 
 
 # Parameters of XGBoost that say how trees grow. A name it does not know it would only ignore.
@@ -352,8 +421,10 @@ GROWING = (
 class Model(Spec):
     """The candidates and how XGBoost is fitted."""
 
-    metric: Literal["roc_auc", "pr_auc", "log_loss"] = "roc_auc"
-    rule: Rate
+    metric: Literal["roc_auc", "pr_auc", "log_loss"] = Field(
+        default="roc_auc", description="What candidates are compared by."
+    )
+    rule: Rate = Field(description="The rule of thumb that a model has to beat.")
     rounds: int = Field(default=1000, ge=1, description="Most boosting rounds.")
     early_stopping: int = Field(default=50, ge=1, description="Rounds without gain before a stop.")
     parameters: dict[str, float | int | str] = Field(
@@ -361,50 +432,64 @@ class Model(Spec):
         description="How XGBoost grows its trees; its own default where nothing is said.",
         json_schema_extra={"propertyNames": {"enum": list(GROWING)}},
     )
-    tune: Tune = Tune()
-    calibrate: Literal["isotonic", "none"] = "isotonic"
+    tune: Tune = Field(default=Tune(), description="Whether other settings are searched for.")
+    calibrate: Literal["isotonic", "none"] = Field(
+        default="isotonic", description="How a score becomes a probability, on validation."
+    )
     rebuildable: Days = Field(
         default=365,
         description="How long a registered version's training set can be read again; the "
         "champion's always can.",
     )
-    seed: int = 20130101
+    seed: int = Field(default=20130101, description="Of all random choices.")
 
     @field_validator("parameters")
     @classmethod
     def _known(cls, parameters: dict[str, float | int | str]) -> dict[str, float | int | str]:
-        if unknown := sorted(set(parameters) - set(GROWING)):
-            raise ValueError(f"{unknown} cannot be set; what can: {', '.join(GROWING)}")
+        for name in parameters:
+            if name not in GROWING:
+                near = guess(name, GROWING)
+                raise Misfit(name, f"it cannot be set{near}; what can: {', '.join(GROWING)}")
         return parameters
 
 
 class Slice(Spec):
     """A way to cut the holdout: the values of an SQL expression over the features."""
 
-    name: Name
-    expression: str
+    name: Name = Field(description="What the slice is called in reports.")
+    expression: str = Field(
+        min_length=1, description="SQL over features and key; each of its values is one part."
+    )
 
 
 class Promote(Spec):
     """What a challenger must show on the holdout before it may score a night."""
 
     min_gain: float = Field(default=0.0, ge=0, description="In units of model.metric.")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Of the intervals that a decision rests on."
+    )
     max_slice_loss: float = Field(default=0.02, ge=0, description="Allowed loss in any slice.")
-    max_calibration_error: float = Field(default=0.05, gt=0)
-    approval: Literal["auto", "required"] = "auto"
+    max_calibration_error: float = Field(
+        default=0.05, gt=0, description="Mean distance of scores from rates of yes that is borne."
+    )
+    approval: Literal["auto", "required"] = Field(
+        default="auto", description="`required`: a person has the last word."
+    )
 
 
 class Threshold(Spec):
     """How the score that counts as yes is chosen, on validation only."""
 
-    maximise: Literal["f1"] = "f1"
+    maximise: Literal["f1"] = Field(default="f1", description="What is largest at the threshold.")
 
 
 class Predict(Spec):
     """What is published beside the key and the score."""
 
-    threshold: Threshold = Threshold()
+    threshold: Threshold = Field(
+        default=Threshold(), description="How the score that counts as yes is chosen."
+    )
     columns: tuple[Name, ...] = Field(default=(), description="Features published beside it.")
     keep_batches: Days = Field(default=400, description="Days that batches stay in Postgres.")
 
@@ -413,8 +498,12 @@ class Monitor(Spec):
     """When a night's data count as drifted."""
 
     psi: float = Field(default=0.2, gt=0, description="Population stability index that alarms.")
-    false_discovery: float = Field(default=0.05, gt=0, lt=1)
-    fresh_within_hours: float = Field(default=30, gt=0)
+    false_discovery: float = Field(
+        default=0.05, gt=0, lt=1, description="Share of drift alarms that may be false ones."
+    )
+    fresh_within_hours: float = Field(
+        default=30, gt=0, description="How old in hours the newest batch may be."
+    )
 
 
 # Under these names Great Expectations is told which columns to look at.
@@ -431,8 +520,10 @@ def columns_named(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 class Expectation(Spec):
     """One Great Expectations expectation, by its own name and arguments."""
 
-    expect: str = Field(pattern=r"^expect_[a-z0-9_]+$")
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    expect: str = Field(pattern=EXPECTATION, description="Its name in Great Expectations.")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="What it is told, such as `column`."
+    )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -443,95 +534,110 @@ class Expectation(Spec):
 class Gates(Spec):
     """What is expected of a table beyond what its columns already say."""
 
-    silver: dict[Name, tuple[Expectation, ...]] = Field(default_factory=dict)
-    features: tuple[Expectation, ...] = ()
-    predictions: tuple[Expectation, ...] = ()
+    silver: dict[Name, tuple[Expectation, ...]] = Field(
+        default_factory=dict, description="Of each day of a source, by the source's name."
+    )
+    features: tuple[Expectation, ...] = Field(
+        default=(), description="Of the features of the dates of a run."
+    )
+    predictions: tuple[Expectation, ...] = Field(
+        default=(), description="Of the scores of the dates of a run."
+    )
 
 
 class UseCase(Spec):
     """One supervised prediction, declared in one file."""
 
-    name: Name
-    about: About
-    entity: Entity
-    timezone: str
-    schedule: Schedule
-    cutoff: dt.time = Field(
+    name: Name = Field(description="Its name, which is its folder's too.")
+    about: About = Field(description="Whose prediction it is.")
+    entity: Entity = Field(description="What is predicted.")
+    timezone: str = Field(description="IANA time zone that dates are local to: America/New_York.")
+    schedule: Schedule = Field(description="When the night runs.")
+    cutoff: Time = Field(
         description="Local time on the prediction date before which facts must have arrived."
     )
-    sources: dict[Name, Source] = Field(min_length=1)
-    label: Label
-    features: Features
-    gates: Gates = Gates()
-    split: Split = Split()
-    model: Model
-    slices: tuple[Slice, ...] = ()
-    promote: Promote = Promote()
-    predict: Predict = Predict()
-    monitor: Monitor = Monitor()
+    sources: dict[Name, Source] = Field(
+        min_length=1, description="The feeds of files, by the names of their tables."
+    )
+    label: Label = Field(description="What is to be predicted.")
+    features: Features = Field(description="What it is predicted from.")
+    gates: Gates = Field(default=Gates(), description="What is expected of the tables besides.")
+    split: Split = Field(default=Split(), description="How the days before a training are divided.")
+    model: Model = Field(description="How candidates are fitted.")
+    slices: tuple[Slice, ...] = Field(default=(), description="Groups that are judged apart.")
+    promote: Promote = Field(default=Promote(), description="What a challenger must show.")
+    predict: Predict = Field(default=Predict(), description="What is published.")
+    monitor: Monitor = Field(default=Monitor(), description="When a night's data alarm.")
 
     @field_validator("timezone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is not an IANA time zone")
+        zones = available_timezones()
+        if value not in zones:
+            raise ValueError(f"{value!r} is not an IANA time zone{guess(value, zones)}")
         return value
 
     @model_validator(mode="after")
     def _entities_and_labels_have_sources(self) -> Self:
         for field, source in (("entity", self.entity.source), ("label", self.label.source)):
+            at = f"{field}.source"
             if source not in self.sources:
-                raise ValueError(f"{field}.source {source!r} is not one of sources")
-            missing = sorted(set(self.entity.key) - set(self.sources[source].columns))
-            if missing:
-                raise ValueError(f"source {source!r} lacks the entity's key columns {missing}")
+                raise Misfit(at, f"{source!r} is not one of sources{guess(source, self.sources)}")
+            for name in self.entity.key:
+                if name not in self.sources[source].columns:
+                    raise Misfit(at, f"{source!r} lacks {name!r}, a column of entity.key")
         told = self.sources[self.label.source]
         if told.is_daily and told.date != self.entity.date:
-            raise ValueError(
-                f"label.source {self.label.source!r} is laid out by {told.date!r}, and labels are "
-                f"of entity.date {self.entity.date!r}: both must be the same column"
+            raise Misfit(
+                "label.source",
+                f"{self.label.source!r} is laid out by {told.date!r}, and labels are of "
+                f"entity.date {self.entity.date!r}: both must be the same column",
             )
         return self
 
     @model_validator(mode="after")
     def _references_are_of_snapshots(self) -> Self:
-        referring = {
-            f"sources.{name}.columns.{column}": (of, spec.references)
-            for name, of in self.sources.items()
-            for column, spec in of.columns.items()
-            if spec.references
-        }
-        if chained := [where for where, (of, _) in referring.items() if not of.is_daily]:
-            raise ValueError(f"{', '.join(chained)}: a snapshot refers to nothing")
-        nowhere = [
-            f"{where}.references {to!r}"
-            for where, (_, to) in referring.items()
-            if not self._is_snapshot_column(to)
-        ]
-        if nowhere:
-            raise ValueError(f"{', '.join(nowhere)}: not a column of a snapshot")
+        for name, source in self.sources.items():
+            for column, spec in source.columns.items():
+                at = f"sources.{name}.columns.{column}.references"
+                if spec.references and not source.is_daily:
+                    raise Misfit(at, "a snapshot refers to nothing")
+                if spec.references and not self._is_snapshot_column(spec.references):
+                    raise Misfit(at, f"{spec.references!r} is not a column of a snapshot")
         return self
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Self:
-        unknown = sorted(set(self.gates.silver) - set(self.sources))
-        if unknown:
-            raise ValueError(f"gates.silver names sources that are not declared: {unknown}")
-        for source, expected in self.gates.silver.items():
-            named = {name for each in expected for name in each.columns}
-            if unknown := sorted(named - set(self.sources[source].columns)):
-                raise ValueError(f"gates.silver.{source} names columns it has not: {unknown}")
-        named = {name for each in self.gates.features for name in each.columns}
-        if unknown := sorted(named - {*self.features.names, *self.entity.key}):
-            raise ValueError(f"gates.features names unknown features: {unknown}")
-        unknown = sorted(
-            (set(self.model.rule.by) | set(self.predict.columns)) - set(self.features.names)
-        )
-        if unknown:
-            raise ValueError(f"model.rule or predict.columns name unknown features: {unknown}")
-        twice = [name for name in self.predict.columns if name in self.entity.key]
-        if twice:
-            raise ValueError(f"predict.columns {twice} are published already, as part of the key")
+    def _gates_are_of_columns(self) -> Self:
+        for name, expected in self.gates.silver.items():
+            if name not in self.sources:
+                near = guess(name, self.sources)
+                raise Misfit(f"gates.silver.{name}", f"there is no such source{near}")
+            columns = self.sources[name].columns
+            for index, each in enumerate(expected):
+                at = f"gates.silver.{name}[{index}].arguments"
+                for column in each.columns:
+                    if column not in columns:
+                        said = f"{column!r} is not a column of {name}{guess(column, columns)}"
+                        raise Misfit(at, said)
+        known = (*self.features.names, *self.entity.key)
+        for index, each in enumerate(self.gates.features):
+            for column in each.columns:
+                if column not in known:
+                    said = f"{column!r} is not a feature{guess(column, known)}"
+                    raise Misfit(f"gates.features[{index}].arguments", said)
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_there(self) -> Self:
+        named = {"model.rule.by": self.model.rule.by, "predict.columns": self.predict.columns}
+        for field, names in named.items():
+            for name in names:
+                if name not in self.features.names:
+                    near = guess(name, self.features.names)
+                    raise Misfit(field, f"{name!r} is not a feature{near}")
+        for name in self.predict.columns:
+            if name in self.entity.key:
+                raise Misfit("predict.columns", f"{name!r} is published already, in the key")
         return self
 
     def _is_snapshot_column(self, name: str) -> bool:
@@ -542,50 +648,3 @@ class UseCase(Spec):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
-
-
-def load(folder: Path) -> UseCase:
-    """Read `<folder>/usecase.yaml`.
-
-    Raises:
-        Refused: the file is missing, is not YAML, or a field is unknown or wrong; the sentence
-            names file, field and what was expected.
-    """
-    path = folder / "usecase.yaml"
-    if not path.is_file():
-        raise Refused(
-            f"There is no use case {folder.name!r}: {path} does not exist.",
-            f"Known use cases: {', '.join(names(folder.parent)) or 'none'}.",
-        )
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise Refused(f"{path} is not valid YAML: {error}.", "Mend the file.") from error
-    try:
-        found = UseCase.model_validate(written)
-    except ValidationError as error:
-        raise Refused(f"{path}: {_sentence(error)}", "Mend the file.") from error
-    if found.name != folder.name:
-        raise Refused(
-            f"{path}: name is {found.name!r} but the folder is {folder.name!r}.",
-            "Give both the same name.",
-        )
-    return found
-
-
-def names(folder: Path) -> list[str]:
-    """The names of all use cases in a folder, sorted."""
-    return sorted(path.parent.name for path in folder.glob("*/usecase.yaml"))
-
-
-def _sentence(error: ValidationError) -> str:
-    parts = []
-    for problem in error.errors():
-        where = ".".join(str(step) for step in problem["loc"]) or "the file"
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"unknown field {where!r}")
-        elif problem["type"] == "missing":
-            parts.append(f"field {where!r} is missing")
-        else:
-            parts.append(f"{where}: {problem['msg']} (found {problem.get('input')!r:.80})")
-    return f"{len(parts)} problem{'s' if len(parts) > 1 else ''}: " + "; ".join(parts) + "."

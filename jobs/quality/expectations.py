@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import DaybreakError, Refused, Unavailable
+from jobs.guess import guess
 from jobs.quality.suite import Expected
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def expectation(expected: Expected, index: int = 0) -> Any:
     """
     _quiet()
     from great_expectations.exceptions.exceptions import ExpectationNotFoundError
-    from great_expectations.expectations.registry import get_expectation_impl
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
 
     # Importing the module is what makes our own expectation known.
     import jobs.quality.uniqueness  # noqa: F401
@@ -39,8 +43,9 @@ def expectation(expected: Expected, index: int = 0) -> Any:
     try:
         kind = get_expectation_impl(expected.expect)
     except ExpectationNotFoundError as error:
+        near = guess(expected.expect, list_registered_expectation_implementations())
         raise Refused(
-            f"{expected.field}: there is no expectation {expected.expect!r}.",
+            f"{expected.field}: there is no expectation {expected.expect!r}{near}.",
             "Use a name of Great Expectations' own, such as expect_column_values_to_be_between.",
         ) from error
     try:

@@ -15,6 +15,7 @@ from jobs.errors import Refused
 from jobs.quality.docs import page
 from jobs.quality.expectations import GateBroken, answers, batch_of, expectation
 from jobs.quality.suite import Expected, Suite, declared
+from jobs.spec.document import Document, Problem
 from jobs.usecase import COLUMN_ARGUMENTS, UseCase, columns_named
 
 if TYPE_CHECKING:
@@ -92,14 +93,21 @@ class GateResult:
         return replace(self, passed=passed, failures=(*self.failures, *failures))
 
 
-def check(usecase: UseCase) -> None:
+def check(usecase: UseCase, document: Document) -> None:
     """Check that every declared expectation exists and takes its arguments.
 
     Raises:
-        Refused: one does not; the sentence names its field.
+        Refused: some do not; the sentence names their lines and fields.
     """
+    found = []
     for expected in declared(usecase):
-        expectation(expected)
+        try:
+            expectation(expected)
+        except Refused as error:
+            line = document.field(expected.field).line
+            found.append(Problem(line, error.sentence.removesuffix(".")))
+    if found:
+        raise document.refusal(found)
 
 
 def validate(df: DataFrame, suite: Suite, rows: int) -> GateResult:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from jobs.lake import files
 from jobs.quality.kept import GateAnswer, answers_of
 from jobs.settings import Settings
-from jobs.usecase import names
+from jobs.spec.read import names
 
 # The documents of Great Expectations have their style in them. They also have values of the data,
 # not always escaped: so nothing in them may run, be sent, or be fetched from another host.

@@ -12,7 +12,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, Param
 from jobs.errors import DaybreakError
 from jobs.plan import Plan
 from jobs.settings import Settings
-from jobs.usecase import names
+from jobs.spec.read import names
 
 
 @dataclass(frozen=True)

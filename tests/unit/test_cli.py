@@ -1,12 +1,14 @@
-"""What the command line says of words that it does not understand."""
+"""What the command line says of words and files that it does not understand."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from jobs.cli import main
+from tests.unit.spec.lending import changed, written
 
 
 def run(words: str, monkeypatch: pytest.MonkeyPatch) -> object:
@@ -49,3 +51,34 @@ def test_nothing_asked_for_shows_the_help(
     out, err = capsys.readouterr()
     assert "Usage: daybreak" in out
     assert not err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("expect_column_mean", "expect_colum_mean", "49: gates.silver.loans[0]: there is no"),
+    ],
+)
+def test_check_says_what_is_wrong_in_which_line(
+    old: str,
+    new: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = written(tmp_path, changed(old, new))
+    monkeypatch.setenv("DAYBREAK_USECASES", str(tmp_path))
+    assert run("check lending", monkeypatch) == 1
+    sentence, remedy = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"{folder}/usecase.yaml:{said}")
+    assert remedy == "Mend the file: jobs/usecase.md says what each field takes."
+
+
+def test_check_takes_what_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    monkeypatch.setenv("DAYBREAK_USECASES", str(tmp_path))
+    assert run("check lending", monkeypatch) in (0, None)
+    assert capsys.readouterr().out == "lending: the use-case file is sound.\n"

@@ -10,7 +10,8 @@ import pytest
 from jobs.drill.faults import faults
 from jobs.drill.paper import Paper, Row
 from jobs.settings import PROJECT
-from jobs.usecase import UseCase, load
+from jobs.spec.read import load
+from jobs.usecase import UseCase
 from tests.unit.learning.parcels import SPEC
 
 DAY, BEFORE = dt.date(2013, 10, 6), dt.date(2013, 10, 5)

@@ -14,13 +14,15 @@ from jobs.plan import Dates, Plan
 from jobs.quality import gate, suite
 from jobs.quality.expectations import GateBroken
 from jobs.quality.suite import Expected, Suite
-from jobs.settings import Settings
+from jobs.settings import PROJECT, Settings
+from jobs.spec.document import parse
 from jobs.usecase import Expectation, Gates, UseCase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DAY = dt.date(2013, 10, 1)
+FLIGHTS = parse(PROJECT / "jobs/usecases/flight_delay/usecase.yaml")
 DELAYS = Suite(
     "silver.actuals",
     (
@@ -131,23 +133,26 @@ def _value(name: str, flight: int, score: float | None) -> object:
 
 
 def test_the_declared_expectations_exist_and_take_their_arguments(plan: Plan) -> None:
-    gate.check(plan.usecase)
+    gate.check(plan.usecase, FLIGHTS)
 
 
 @pytest.mark.parametrize(
     ("expect", "arguments", "said"),
     [
         ("expect_the_unexpected", {}, "no expectation 'expect_the_unexpected'"),
+        ("expect_column_to_exists", {}, "(did you mean 'expect_column_to_exist'?)"),
         (suite.BETWEEN, {"column": "score", "minimum": 0, "max_value": 1}, "minimum"),
         (suite.BETWEEN, {"column": "score"}, "min_value and max_value"),
     ],
 )
-def test_an_expectation_that_cannot_be_is_refused_by_its_field(
+def test_an_expectation_that_cannot_be_is_refused_by_line_and_field(
     plan: Plan, expect: str, arguments: dict[str, object], said: str
 ) -> None:
     wrong = _declaring(plan.usecase, Expectation(expect=expect, arguments=arguments))
-    with pytest.raises(Refused, match=r"^gates\.predictions\[0\]") as refused:
-        gate.check(wrong)
+    line = FLIGHTS.text.splitlines().index("  predictions:") + 2
+    with pytest.raises(Refused) as refused:
+        gate.check(wrong, FLIGHTS)
+    assert refused.value.sentence.startswith(f"{FLIGHTS.path}:{line}: gates.predictions[0]: ")
     assert said in refused.value.sentence
 
 

@@ -1,0 +1,363 @@
+"""What is wrong in a use-case file is said by line and field, with what may have been meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import Refused
+from jobs.settings import PROJECT
+from jobs.spec.read import load, names
+from jobs.spec.schema import schema
+from jobs.spec.sentences import PATTERNS
+from jobs.usecase import DAYS, TIME
+from tests.unit.spec.lending import LENDING, changed, refusal, written
+
+FIELDS = [
+    ("timezone:", "colour: red\ntimezone:", "7: unknown field 'colour'"),
+    ("timezone: Europe/Vienna\n", "", "2: field 'timezone' is missing"),
+    (
+        "- {name: shelf, expression: upper(shelf)}",
+        "- {name: shelf}",
+        "45: field 'slices[0].expression' is missing",
+    ),
+    ("  owner: library", "  owner:", "5: about.owner should be text, not nothing"),
+    ("  owner: library", "  owner: 7", "5: about.owner should be text in quotes, not 7"),
+    ("  owner: library", "  owner: ''", "5: about.owner is empty"),
+    (
+        "  owner: library",
+        "  owner: library\n  users: [NO]",
+        "6: about.users[0] should be text in quotes, not NO",
+    ),
+    (
+        "about:\n  question: Which books come back late?\n  owner: library",
+        "about: books",
+        "3: about should be a mapping of fields, not 'books'",
+    ),
+    ("key: [day, book], date", "key: day, date", "6: entity.key should be a list, not 'day'"),
+    ("key: [shelf]", "key: []", "28: sources.shelves.key is empty"),
+    ("min: 1}", "min: one}", "19: sources.loans.columns.book.min should be a number, not 'one'"),
+    (
+        "type: integer",
+        "type: int",
+        "19: sources.loans.columns.book.type should be 'string', 'integer', 'number', 'boolean', "
+        "'date' or 'timestamp', not 'int'",
+    ),
+    (
+        "parameters: {max_depth: 4}",
+        "rounds: 1.5",
+        "43: model.rounds should be a whole number, not 1.5",
+    ),
+    ("parameters: {max_depth: 4}", "rounds: 0", "43: model.rounds should be at least 1, not 0"),
+    (
+        "parameters: {max_depth: 4}",
+        "parameters: {max_depth: [4]}",
+        "43: model.parameters.max_depth should be a number or a whole number or text, not a list",
+    ),
+    (
+        "slices:",
+        "promote: {confidence: 1.5}\nslices:",
+        "44: promote.confidence should be less than 1, not 1.5",
+    ),
+    (
+        "start: 2020-01-01",
+        "start: soon",
+        "10: schedule.start should be a date such as 2013-01-31, not 'soon'",
+    ),
+    (
+        'cutoff: "03:00"',
+        "cutoff: 13:30",
+        '11: cutoff: a time of day is hours and minutes in quotes, such as "02:00"',
+    ),
+    (
+        "maturity: 28 days",
+        "maturity: a month",
+        "34: label.maturity: 'a month' is no number of days, such as `28 days`",
+    ),
+    ("maturity: 28 days", "maturity: -1", "34: label.maturity should be at least 0, not -1"),
+    (
+        'cron: "0 3 * * *"',
+        "cron: every day",
+        "9: schedule.cron: 'every day' is not a five-field cron expression",
+    ),
+    (
+        "Europe/Vienna",
+        "Europe/Viena",
+        "7: timezone: 'Europe/Viena' is not an IANA time zone (did you mean 'Europe/Vienna'?)",
+    ),
+    (
+        "name: lending",
+        "name: Lending!",
+        "2: name should be up to 48 small letters, digits and underscores, beginning with a "
+        "letter, not 'Lending!'",
+    ),
+    (
+        "  shelves:\n",
+        "  Shelves of Books:\n",
+        "25: sources.Shelves of Books should be up to 48 small letters, digits and underscores, "
+        "beginning with a letter, not 'Shelves of Books'",
+    ),
+    (
+        "    - month",
+        "    - month(day)",
+        "39: features.numeric[1] should be up to 48 small letters, digits and underscores, "
+        "beginning with a letter, not 'month(day)'",
+    ),
+    (
+        "references: shelves.shelf",
+        "references: shelves",
+        "20: sources.loans.columns.shelf.references should be a column of a snapshot, written "
+        "SOURCE.COLUMN, not 'shelves'",
+    ),
+    (
+        "expect: expect_column_mean_to_be_between",
+        "expect: mean",
+        "49: gates.silver.loans[0].expect should be the name of an expectation, such as "
+        "expect_column_mean_to_be_between, not 'mean'",
+    ),
+    ("name: lending", "1: x\nname: lending", "2: 1: Keys should be strings"),
+    (
+        "parameters: {max_depth: 4}",
+        "seed: .nan",
+        "43: model.seed should be a finite number, not .nan",
+    ),
+    (
+        "name: lending",
+        "name: museum",
+        "2: name is 'museum' but the folder is 'lending': give both the same name",
+    ),
+]
+# What does not fit something else in the file.
+MISFITS = [
+    ("book], date: day", "book], date: dai", "6: entity.date: 'dai' must be one of key: day, book"),
+    (
+        "date: day, source: loans",
+        "date: day, source: loan",
+        "6: entity.source: 'loan' is not one of sources (did you mean 'loans'?)",
+    ),
+    (
+        "label:\n  source: loans",
+        "label:\n  source: shelves",
+        "32: label.source: 'shelves' lacks 'day', a column of entity.key",
+    ),
+    (
+        "    date: day\n",
+        "    date: dai\n",
+        "16: sources.loans.date: 'dai' is not a column (did you mean 'day'?)",
+    ),
+    (
+        "    key: [day, book]\n    date",
+        "    key: [day, boock]\n    date",
+        "15: sources.loans.key: 'boock' is not a column (did you mean 'book'?)",
+    ),
+    (
+        "    rules:",
+        "    usual: {leave_out: [days_lat]}\n    rules:",
+        "22: sources.loans.usual.leave_out: 'days_lat' is not a column (did you mean 'days_late'?)",
+    ),
+    (
+        "    rules:",
+        "    unique: [[book, shelv]]\n    rules:",
+        "22: sources.loans.unique: 'shelv' is not a column (did you mean 'shelf'?)",
+    ),
+    (
+        "date={date}",
+        "date",
+        "14: sources.loans.landing: a daily source has {date} in it, a snapshot has not",
+    ),
+    (
+        "    date: day\n    col",
+        "    col",
+        "13: sources.loans: a daily source needs `date`, the column with the row's day",
+    ),
+    (
+        "days_late: {type: number}",
+        "days_late: {type: string, max: 3}",
+        "21: sources.loans.columns.days_late.type: min and max are of numbers, and this is a "
+        "string",
+    ),
+    (
+        "days_late: {type: number}",
+        "days_late: {type: number, since: 2020-02-01}",
+        "21: sources.loans.columns.days_late: since, until and formerly need the source's "
+        "`drift: declared`",
+    ),
+    (
+        "    columns:\n      day: {type: date}",
+        "    drift: declared\n    columns:\n      day: {type: date, until: 2020-02-01}",
+        "19: sources.loans.columns.day: it is in key or date, which the files of every day have",
+    ),
+    (
+        "    date: day\n    columns:",
+        "    date: due\n    columns:\n      due: {type: date}",
+        "33: label.source: 'loans' is laid out by 'due', and labels are of entity.date 'day': "
+        "both must be the same column",
+    ),
+    (
+        "references: shelves.shelf",
+        "references: shelves.shelve",
+        "20: sources.loans.columns.shelf.references: 'shelves.shelve' is not a column of a "
+        "snapshot",
+    ),
+    (
+        "shelf: {type: string}\nlabel",
+        "shelf: {type: string, references: loans.shelf}\nlabel",
+        "30: sources.shelves.columns.shelf.references: a snapshot refers to nothing",
+    ),
+    (
+        "    loans:\n      - expect",
+        "    loan:\n      - expect",
+        "48: gates.silver.loan: there is no such source (did you mean 'loans'?)",
+    ),
+    (
+        "{column: days_late,",
+        "{column: days_lat,",
+        "50: gates.silver.loans[0].arguments: 'days_lat' is not a column of loans (did you mean "
+        "'days_late'?)",
+    ),
+    (
+        "gates:\n",
+        "gates:\n  features: [{expect: expect_column_to_exist, arguments: {column: mont}}]\n",
+        "47: gates.features[0].arguments: 'mont' is not a feature (did you mean 'month'?)",
+    ),
+    (
+        "parameters: {max_depth: 4}",
+        "parameters: {max_deep: 4}",
+        "43: model.parameters.max_deep: it cannot be set (did you mean 'max_depth'?); what can: "
+        "base_score, colsample_bylevel, colsample_bynode, colsample_bytree, gamma, grow_policy, "
+        "learning_rate, max_bin, max_delta_step, max_depth, max_leaves, min_child_weight, "
+        "num_parallel_tree, reg_alpha, reg_lambda, scale_pos_weight, subsample",
+    ),
+    (
+        "predict: {columns: [month]}",
+        "predict: {columns: [months]}",
+        "51: predict.columns: 'months' is not a feature (did you mean 'month'?)",
+    ),
+    (
+        "columns: [month]}",
+        "columns: [book]}",
+        "51: predict.columns: 'book' is published already, in the key",
+    ),
+    (
+        "rule: {by: [shelf]}",
+        "rule: {by: [shelv]}",
+        "42: model.rule.by: 'shelv' is not a feature (did you mean 'shelf'?)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FIELDS + MISFITS)
+def test_what_is_wrong_is_one_sentence_with_its_line(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert refusal(tmp_path, changed(old, new)) == f"usecase.yaml:{said}."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "about:\n",
+            "abuot:\n",
+            ["2: field 'about' is missing", "3: unknown field 'abuot' (did you mean 'about'?)"],
+        ),
+        (
+            "  owner: library",
+            "  owners: library",
+            [
+                "3: field 'about.owner' is missing",
+                "5: unknown field 'about.owners' (did you mean 'owner'?)",
+            ],
+        ),
+        (
+            "min: 1}",
+            "min: one, max: two}",
+            [
+                "19: sources.loans.columns.book.min should be a number, not 'one'",
+                "19: sources.loans.columns.book.max should be a number, not 'two'",
+            ],
+        ),
+    ],
+)
+def test_all_that_is_wrong_is_said_at_once(
+    tmp_path: Path, old: str, new: str, said: list[str]
+) -> None:
+    lines = "; ".join(f"usecase.yaml:{one}" for one in said)
+    assert refusal(tmp_path, changed(old, new)) == f"2 problems: {lines}."
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "usecase.yaml:1: the file should be a mapping of fields, not nothing."),
+        ("- a\n- b\n", "usecase.yaml:1: the file should be a mapping of fields, not a list."),
+        (
+            changed("name: lending", "name: [lending"),
+            "usecase.yaml:3: not valid YAML: while parsing a flow sequence, expected ',' or ']', "
+            "but got ':'.",
+        ),
+        (
+            changed("2020-01-01", "2020-02-30"),
+            "usecase.yaml:10: not valid YAML: 2020-02-30: day is out of range for month.",
+        ),
+        (
+            LENDING + "---\nname: other\n",
+            "usecase.yaml:52: not valid YAML: expected a single document in the stream, but found "
+            "another document.",
+        ),
+        (
+            changed("name: lending", "name: \x07"),
+            r"usecase.yaml:2: not valid YAML: it has the character '\x07'.",
+        ),
+        (
+            changed("  owner: library", "  owner: library\n  owner: museum"),
+            "usecase.yaml:6: 'about.owner' is given twice, first in line 5.",
+        ),
+        (
+            changed("- {name: shelf,", "- {name: shelf, name: book,"),
+            "usecase.yaml:45: 'slices[0].name' is given twice, first in line 45.",
+        ),
+    ],
+)
+def test_what_is_no_use_case_at_all(tmp_path: Path, text: str, said: str) -> None:
+    assert refusal(tmp_path, text) == said
+
+
+def test_text_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    (folder / "usecase.yaml").write_bytes(LENDING.replace("back", "zur\xfcck").encode("latin-1"))
+    with pytest.raises(Refused, match=r"usecase\.yaml is not UTF-8 text"):
+        load(folder)
+
+
+def test_a_part_that_is_merged_in_has_the_line_where_it_is_written(tmp_path: Path) -> None:
+    text = changed("book: {type: integer, min: 1}", "book: &whole {type: integer, min: one}")
+    text = text.replace("days_late: {type: number}", "days_late: {<<: *whole, min: 0}")
+    assert refusal(tmp_path, text) == (
+        "usecase.yaml:19: sources.loans.columns.book.min should be a number, not 'one'."
+    )
+
+
+def patterns(part: object) -> set[str]:
+    """The patterns in a part of the schema."""
+    if isinstance(part, list):
+        return set().union(*map(patterns, part))
+    if not isinstance(part, dict):
+        return set()
+    own = {part["pattern"]} if isinstance(part.get("pattern"), str) else set()
+    return own.union(*map(patterns, part.values()))
+
+
+def test_every_pattern_of_a_field_has_its_words() -> None:
+    # What is no days or no time of day has its words already.
+    assert patterns(schema()) - {DAYS, TIME} == set(PATTERNS)
+
+
+def test_an_unknown_use_case_names_the_known_ones() -> None:
+    usecases = PROJECT / "jobs/usecases"
+    with pytest.raises(Refused) as refused:
+        load(usecases / "flight_delays")
+    assert "(did you mean 'flight_delay'?)" in refused.value.sentence
+    assert "flight_delay" in refused.value.remedy
+    assert "flight_delay" in names(usecases)
