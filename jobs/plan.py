@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jobs.errors import WrongUsage
 from jobs.settings import Settings
-from jobs.spec.read import load
+from jobs.spec.read import checked
 from jobs.usecase import UseCase
 
 
@@ -68,7 +68,7 @@ class Plan:
     @classmethod
     def of(cls, name: str, settings: Settings) -> Plan:
         """Read the use case `name` and resolve it; raises `Refused` if it is wrong."""
-        return cls(load(settings.usecases / name), settings)
+        return cls(checked(settings.usecases / name), settings)
 
     @property
     def name(self) -> str:

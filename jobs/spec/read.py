@@ -12,8 +12,23 @@ from jobs.spec.document import Document, Problem, parse
 from jobs.usecase import UseCase
 
 
+def checked(folder: Path) -> UseCase:
+    """Read `<folder>/usecase.yaml`, and look at every SQL expression in it.
+
+    Raises:
+        Refused: as `load`, or an expression is not SQL, or not one over the columns that there are.
+    """
+    # The parser takes longer to import than a DAG file may take to parse.
+    from jobs.spec.sql import problems
+
+    document, usecase = _read(folder)
+    if found := list(problems(document, usecase)):
+        raise document.refusal(found)
+    return usecase
+
+
 def load(folder: Path) -> UseCase:
-    """Read `<folder>/usecase.yaml`.
+    """Read `<folder>/usecase.yaml` without looking at the SQL in it, which is quick.
 
     Raises:
         Refused: the file is missing, is not YAML, or a field is unknown or wrong; the sentence

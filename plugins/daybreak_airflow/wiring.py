@@ -12,7 +12,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, Param
 from jobs.errors import DaybreakError
 from jobs.plan import Plan
 from jobs.settings import Settings
-from jobs.spec.read import names
+from jobs.spec.read import load, names
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ def declared(settings: Settings | None = None) -> Declared:
     plans, refusals = [], []
     for name in names(settings.usecases):
         try:
-            plans.append(Plan.of(name, settings))
+            # Not Plan.of: the SQL in it is looked at by the steps, which have more time.
+            plans.append(Plan(load(settings.usecases / name), settings))
         except DaybreakError as error:
             refusals.append(error)
     return Declared(tuple(plans), tuple(refusals))

@@ -14,7 +14,16 @@ import pytest
 
 from jobs.settings import PROJECT
 
-HEAVY = ("pyspark", "mlflow", "xgboost", "great_expectations", "pandas", "numpy", "boto3")
+HEAVY = (
+    "pyspark",
+    "mlflow",
+    "xgboost",
+    "great_expectations",
+    "pandas",
+    "numpy",
+    "boto3",
+    "sqlglot",
+)
 READ = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag

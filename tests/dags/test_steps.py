@@ -14,7 +14,7 @@ import yaml
 from jobs.context import StepResult
 from jobs.errors import DaybreakError, NotLanded, Refused, Unavailable, WrongUsage
 from jobs.plan import Dates
-from jobs.settings import PROJECT
+from jobs.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -88,6 +88,22 @@ def test_a_past_night_without_files_names_them_and_gives_up(dags: dict[str, DAG]
     assert "flight_delay/schedule/date=2013-05-02" in str(caught.value)
     assert "flight_delay/actuals/date=2013-05-01" in str(caught.value)
     assert "Waited until 2013-05-02 09:00 UTC." in str(caught.value)
+
+
+def test_wrong_sql_is_said_by_the_first_step(airflow_env: dict[str, str], endless: str) -> None:
+    from daybreak_airflow.dates import night
+    from daybreak_airflow.steps import WaitingStepOperator
+    from daybreak_airflow.wiring import declared
+
+    folder = Settings().usecases / endless
+    written = (folder / "usecase.yaml").read_text()
+    (folder / "usecase.yaml").write_text(written.replace("arr_delay >= 30", "arr_delai >= 30"))
+
+    # The DAGs are there all the same: their files do not look at SQL.
+    assert [plan.name for plan in declared().plans] == [endless]
+    ingest = WaitingStepOperator(task_id="ingest", step="ingest", use_case=endless, when=night)
+    with pytest.raises(Refused, match=r"label\.expression: 'arr_delai' is not a column"):
+        ingest.execute(context(None))
 
 
 def test_tonight_without_files_waits(airflow_env: dict[str, str], endless: str) -> None:

@@ -56,6 +56,7 @@ def test_nothing_asked_for_shows_the_help(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("days_late > 1", "days_lat > 1", "33: label.expression: 'days_lat' is not a column of"),
         ("expect_column_mean", "expect_colum_mean", "49: gates.silver.loans[0]: there is no"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.errors import Refused
-from jobs.spec.read import load
+from jobs.spec.read import checked
 
 # A line's number is what the tests speak of: add new lines at the end.
 LENDING = """\
@@ -80,7 +80,7 @@ def changed(old: str, new: str) -> str:
 def refusal(folder: Path, text: str) -> str:
     """What is said of a text, without the path of its folder."""
     try:
-        load(written(folder, text))
+        checked(written(folder, text))
     except Refused as refused:
         return refused.sentence.replace(f"{folder}/lending/", "")
     raise AssertionError("nothing was found wrong")
