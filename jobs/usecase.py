@@ -26,24 +26,16 @@ from pydantic import (
 )
 
 from jobs.guess import guess
+from jobs.misfit import Misfit
+from jobs.transforms.categories import OneHot
+from jobs.transforms.recipe import Transform, columns_after
+from jobs.transforms.step import Kind
 
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
 REFERENCE = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
 EXPECTATION = r"^expect_[a-z0-9_]+$"
 DAYS = r"^(\d+) days?$"
 TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
-
-
-class Misfit(ValueError):
-    """What a check of several fields finds wrong.
-
-    Attributes:
-        at: the field to look at, below the part that was checked: `predict.columns`.
-    """
-
-    def __init__(self, at: str, said: str) -> None:
-        super().__init__(said)
-        self.at = at
 
 
 def _days(value: object) -> object:
@@ -357,20 +349,88 @@ class Label(Spec):
     maturity: Days = Field(description="Days after the prediction date's end.")
 
 
-class Features(Spec):
-    """The features, by kind. `module` is a Python file beside `usecase.yaml`."""
+# What may be done with a feature that goes into no model as it is.
+EXAMPLES = {
+    "timestamp": "{{do: calendar, of: {}, parts: [hour]}}",
+    "text": "{{do: tfidf, of: {}}}",
+}
 
-    module: Name = Field(default="features", description="The Python file that makes them.")
+
+class Features(Spec):
+    """The features, by kind, and what becomes of them before a model sees them.
+
+    The transforms run in their order over the columns as they stand, and what they learn they
+    learn from the training part. The numbers that are left after the last one go into the model's
+    matrix, with 0/1 columns for the categories; timestamps and text are there for transforms.
+    """
+
+    module: Name = Field(
+        default="features", description="The Python file beside `usecase.yaml` that makes them."
+    )
     history: Days = Field(description="Days before a prediction date that its features look at.")
-    numeric: tuple[Name, ...] = Field(description="Features that are numbers.")
-    categorical: tuple[Name, ...] = Field(default=(), description="Features that are categories.")
+    numeric: tuple[Name, ...] = Field(default=(), description="Columns that are numbers.")
+    categorical: tuple[Name, ...] = Field(default=(), description="Columns that are categories.")
+    timestamp: tuple[Name, ...] = Field(
+        default=(),
+        description="Columns that are moments, in UTC; a date is its local midnight. A transform "
+        "must use each.",
+    )
+    text: tuple[Name, ...] = Field(
+        default=(), description="Columns of free text. A transform must use each."
+    )
     max_categories: int = Field(
-        default=32, ge=2, description="Most frequent values that get a column of their own."
+        default=32,
+        ge=2,
+        description="Most frequent values that get a column of their own, of the categories that "
+        "are left after the transforms.",
+    )
+    transforms: tuple[Transform, ...] = Field(
+        default=(), description="Steps between the features and the model's matrix, in order."
     )
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.numeric, *self.categorical)
+        return tuple(self.kinds)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Each feature's kind, in the order of the columns of `gold.features`."""
+        return {
+            **dict.fromkeys(self.numeric, "number"),
+            **dict.fromkeys(self.categorical, "category"),
+            **dict.fromkeys(self.timestamp, "timestamp"),
+            **dict.fromkeys(self.text, "text"),
+        }
+
+    @property
+    def steps(self) -> tuple[Transform, ...]:
+        """The transforms, and last the 0/1 columns of the categories that they leave."""
+        left = columns_after(self.kinds, self.transforms)
+        categories = tuple(name for name, kind in left.items() if kind == "category")
+        last = (OneHot(of=categories, most=self.max_categories),) if categories else ()
+        return (*self.transforms, *last)
+
+    @model_validator(mode="after")
+    def _each_has_one_kind(self) -> Self:
+        written = (*self.numeric, *self.categorical, *self.timestamp, *self.text)
+        if twice := sorted({name for name in written if written.count(name) > 1}):
+            raise Misfit("", f"{twice[0]!r} is declared twice: a feature is of one kind")
+        return self
+
+    @model_validator(mode="after")
+    def _each_is_used(self) -> Self:
+        left = columns_after(self.kinds, self.transforms)
+        used = {name for step in self.transforms for name in step.of}
+        for kind, idle in (("timestamp", self.timestamp), ("text", self.text)):
+            if unused := [name for name in idle if name not in used]:
+                raise Misfit(
+                    kind,
+                    f"no transform uses {unused[0]!r}: add one, such as "
+                    f"`{EXAMPLES[kind].format(unused[0])}`, or take it out",
+                )
+        if not {"number", "category", "block"} & set(left.values()):
+            raise Misfit("", "no number and no category is left for the model")
+        return self
 
 
 class Split(Spec):
@@ -638,6 +698,13 @@ class UseCase(Spec):
         for name in self.predict.columns:
             if name in self.entity.key:
                 raise Misfit("predict.columns", f"{name!r} is published already, in the key")
+        return self
+
+    @model_validator(mode="after")
+    def _rule_is_by_groups(self) -> Self:
+        for name in self.model.rule.by:
+            if (kind := self.features.kinds[name]) not in ("number", "category"):
+                raise Misfit("model.rule.by", f"{name!r} is a {kind}, which names no groups")
         return self
 
     def _is_snapshot_column(self, name: str) -> bool:

@@ -14,10 +14,12 @@ from jobs.errors import Refused
 from jobs.features.inputs import FeatureInputs
 from jobs.features.known import cutoff_of
 from jobs.features.running import DATE
+from jobs.lake.tables import FEATURE_TYPES
 from jobs.plan import Dates, Plan
+from jobs.transforms.step import Kind
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 
 def build(
@@ -34,7 +36,8 @@ def build(
 
     Returns:
         The columns of `gold.features`: key, `prediction_date`, numeric features as double,
-        categorical ones as string, `_cutoff_at`.
+        categorical ones and text as string, timestamps (a date is its local midnight),
+        `_cutoff_at`.
 
     Raises:
         Refused: there is no such feature module, or it does not give a declared column.
@@ -42,16 +45,25 @@ def build(
     pruned = {name: _history(plan, name, rows, dates) for name, rows in silver.items()}
     made = _module(plan)(FeatureInputs(plan.usecase, dates, pruned, late or {}))
     _require(plan, made.columns)
-    spec = plan.usecase.features
-    key = plan.usecase.entity.key
+    key, kinds = plan.usecase.entity.key, plan.usecase.features.kinds
+    types = dict(made.dtypes)
     # A feature that is also part of the key is there once.
     return made.select(
         *key,
         DATE,
-        *[f.col(name).cast("double").alias(name) for name in spec.numeric if name not in key],
-        *[f.col(name).cast("string").alias(name) for name in spec.categorical if name not in key],
+        *[
+            _as(kind, name, types[name], plan).alias(name)
+            for name, kind in kinds.items()
+            if name not in key
+        ],
         cutoff_of(f.col(DATE), plan.usecase, late or {}).alias("_cutoff_at"),
     )
+
+
+def _as(kind: Kind, name: str, type_: str, plan: Plan) -> Column:
+    if kind == "timestamp" and type_ == "date":
+        return f.to_utc_timestamp(f.col(name), plan.usecase.timezone)
+    return f.col(name).cast(FEATURE_TYPES[kind])
 
 
 def _history(plan: Plan, source: str, rows: DataFrame, dates: Dates) -> DataFrame:

@@ -96,7 +96,8 @@ class Known:
         plan = self.tables.plan
         usecase = plan.usecase
         written = [
-            usecase.features.model_dump_json(),
+            # What a model makes of the features touches none of their rows.
+            usecase.features.model_dump_json(exclude={"transforms", "max_categories"}),
             usecase.entity.model_dump_json(),
             usecase.timezone,
             CODE,

@@ -26,6 +26,7 @@ from pyspark.sql.types import (
 from jobs.lake.staging import Staged
 from jobs.lake.table import Table
 from jobs.plan import Plan
+from jobs.transforms.step import Kind
 
 TYPES: dict[str, DataType] = {
     "string": StringType(),
@@ -34,6 +35,14 @@ TYPES: dict[str, DataType] = {
     "boolean": BooleanType(),
     "date": DateType(),
     "timestamp": TimestampType(),
+}
+
+# Of features, by kind.
+FEATURE_TYPES: dict[Kind, DataType] = {
+    "number": DoubleType(),
+    "category": StringType(),
+    "timestamp": TimestampType(),
+    "text": StringType(),
 }
 
 # Where a bronze or silver row came from, and when it arrived.
@@ -140,10 +149,9 @@ class Tables:
                 [
                     *self._key(),
                     StructField("prediction_date", DateType()),
-                    *[StructField(name, DoubleType()) for name in spec.numeric if name not in key],
                     *[
-                        StructField(name, StringType())
-                        for name in spec.categorical
+                        StructField(name, FEATURE_TYPES[kind])
+                        for name, kind in spec.kinds.items()
                         if name not in key
                     ],
                     StructField("_cutoff_at", TimestampType()),
@@ -180,10 +188,8 @@ class Tables:
         `score` is the calibrated probability of yes, `prediction` is score >= the threshold.
         """
         usecase = self.plan.usecase
-        extra = [
-            StructField(n, DoubleType() if n in usecase.features.numeric else StringType())
-            for n in usecase.predict.columns
-        ]
+        kinds = usecase.features.kinds
+        extra = [StructField(n, FEATURE_TYPES[kinds[n]]) for n in usecase.predict.columns]
         return Table(
             name="gold.predictions",
             path=f"{self.root}/gold/predictions",

@@ -21,7 +21,8 @@ from jobs.learning.dataset import Parts
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.metrics import METRICS
 from jobs.learning.model import Model
-from jobs.learning.preprocess import Encoding, fit_encoding
+from jobs.learning.recipe.fit import FOLD, fit, fold_of
+from jobs.learning.recipe.recipe import Recipe
 from jobs.learning.scoring import with_scores
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
@@ -64,14 +65,15 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     }
     features = plan.usecase.features
     key = plan.usecase.entity.key
-    sampled = reference.sample(parts.train, key, rows["train"], (*features.names, "label"))
+    folded = parts.train.withColumn(FOLD, fold_of(key))
+    sampled = reference.sample(folded, key, rows["train"], (*features.names, "label", FOLD))
     refuse_leaks(sampled, _column(sampled, "label"), features)
-    encoding = fit_encoding(parts.train, features)
-    trees, settings = _trees(parts, sum(rows.values()), encoding, plan, trials, record)
+    recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
+    trees, settings = _trees(parts, sum(rows.values()), recipe, plan, trials, record)
     fitted: list[Candidate] = [
         constant.fit(parts),
         rule.fit(parts, plan.usecase.model.rule),
-        linear.fit(sampled, encoding),
+        linear.fit(sampled, recipe),
         trees.candidate,
     ]
     seen = reference.seen(parts.train, sampled, features)
@@ -81,6 +83,8 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
             cutoff=cutoff,
             numeric=features.numeric,
             categorical=features.categorical,
+            timestamp=features.timestamp,
+            text=features.text,
             candidate=candidate,
             calibration=Calibration(),
             threshold=0.5,
@@ -120,11 +124,11 @@ def parameters(spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trees(
-    parts: Parts, rows: int, encoding: Encoding, plan: Plan, trials: int, record: Record
+    parts: Parts, rows: int, recipe: Recipe, plan: Plan, trials: int, record: Record
 ) -> tuple[Fit, Mapping[str, Any]]:
     model = plan.usecase.model
     workers = max(1, min(plan.settings.spark_workers, rows // boosted.ROWS_PER_WORKER))
-    data = boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
+    data = boosted.shares(parts, recipe, plan.usecase.entity.key, workers)
     if trials:
         return tuned(data, model, trials, record)
     return boosted.fit(data, model, model.parameters), model.parameters

@@ -1,4 +1,4 @@
-"""A fitted model as a folder of plain files: `model.json`, `MLmodel`, and a booster if it has one.
+"""A fitted model as a folder of plain files: `model.json`, `MLmodel`, and what its candidate keeps.
 
 `model.json` names the SHA-256 of every other file, and the registry names that of `model.json`,
 so nothing is parsed that was not checked. There is no pickle in it.
@@ -24,7 +24,7 @@ from jobs.learning.candidates.kinds import restored
 
 INDEX = "model.json"
 DESCRIPTION = "MLmodel"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Model:
     Attributes:
         use_case: whose model it is.
         cutoff: date of the training cutoff, ISO.
-        numeric, categorical: the feature columns it was trained with.
+        numeric, categorical, timestamp, text: the feature columns it was trained with, by kind.
         threshold: calibrated score from which a row counts as yes.
         reference: what the training data looked like (`reference.seen`), and under `score` the
             validation scores (`reference.with_scores`).
@@ -44,6 +44,8 @@ class Model:
     cutoff: str
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+    timestamp: tuple[str, ...]
+    text: tuple[str, ...]
     candidate: Candidate
     calibration: Calibration
     threshold: float
@@ -51,7 +53,7 @@ class Model:
 
     @property
     def features(self) -> tuple[str, ...]:
-        return (*self.numeric, *self.categorical)
+        return (*self.numeric, *self.categorical, *self.timestamp, *self.text)
 
     def score(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
         """Calibrated probabilities of yes, one a row."""
@@ -66,6 +68,8 @@ class Model:
             "cutoff": self.cutoff,
             "numeric": self.numeric,
             "categorical": self.categorical,
+            "timestamp": self.timestamp,
+            "text": self.text,
             "kind": self.candidate.kind,
             "candidate": self.candidate.parameters(),
             "calibration": self.calibration.to_json(),
@@ -82,10 +86,15 @@ class Model:
         from mlflow.types import ColSpec, DataType, Schema
         from mlflow.types.schema import TensorSpec
 
+        kinds = (
+            (DataType.double, self.numeric),
+            (DataType.string, self.categorical),
+            (DataType.datetime, self.timestamp),
+            (DataType.string, self.text),
+        )
         columns: list[ColSpec | TensorSpec] = [
-            ColSpec(DataType.double, n, required=False) for n in self.numeric
+            ColSpec(kind, name, required=False) for kind, names in kinds for name in names
         ]
-        columns += [ColSpec(DataType.string, n, required=False) for n in self.categorical]
         flavors: dict[str, Any] = {"daybreak": {"data": INDEX, "kind": self.candidate.kind}}
         if FILE in self.candidate.files():
             flavors["xgboost"] = {
@@ -131,6 +140,8 @@ def opened(files: Mapping[str, bytes], digest: str, name: str) -> Model:
         cutoff=index["cutoff"],
         numeric=tuple(index["numeric"]),
         categorical=tuple(index["categorical"]),
+        timestamp=tuple(index["timestamp"]),
+        text=tuple(index["text"]),
         candidate=restored(index["kind"], index["candidate"], beside),
         calibration=Calibration.from_json(index["calibration"]),
         threshold=index["threshold"],

@@ -53,7 +53,7 @@ def with_scores(
 
 
 def describe(rows: pa.Table, spec: Features) -> dict[str, Any]:
-    """Distributions of each feature, under `numeric` and `categorical`.
+    """Distributions of each number and category, under `numeric` and `categorical`.
 
     Numbers: `edges` between bins at the deciles (equal ones once), `shares` of the bins among the
     values there are (`numpy.searchsorted(edges, value, side="right")` is a value's bin), and

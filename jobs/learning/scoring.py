@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from jobs.learning.model import Model
-from jobs.learning.preprocess import require
+from jobs.learning.recipe.rows import require
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -301,7 +301,7 @@ def _usable(ctx: Context, client: MlflowClient, version: int, columns: list[str]
     Raises:
         Refused: its files or features are missing, or it has seen days of the holdout.
     """
-    from jobs.learning.preprocess import require
+    from jobs.learning.recipe.rows import require
 
     name = ctx.plan.name
     model = registry.load_version(client, name, version).model

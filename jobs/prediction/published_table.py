@@ -28,6 +28,8 @@ SQL_TYPES: dict[str, sql.SQL] = {
     "date": sql.SQL("date"),
     "timestamp": sql.SQL("timestamptz"),
 }
+# Kinds of features that are not published as text.
+PUBLISHED_AS: dict[str, Kind] = {"number": "number", "timestamp": "timestamp"}
 LATEST = "_latest"
 
 
@@ -81,13 +83,13 @@ class PublishedTable:
         """What a plan's use case publishes."""
         spec = plan.usecase
         source = spec.sources[spec.entity.source].columns
-        numeric = set(spec.features.numeric)
+        kinds = spec.features.kinds
         return cls(
             use_case=spec.name,
             key=tuple(Column(name, source[name].type) for name in spec.entity.key),
             date_column=spec.entity.date,
             columns=tuple(
-                Column(name, "number" if name in numeric else "string")
+                Column(name, PUBLISHED_AS.get(kinds[name], "string"))
                 for name in spec.predict.columns
             ),
         )

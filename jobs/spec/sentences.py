@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from jobs.guess import guess
+from jobs.misfit import Misfit
 from jobs.spec.document import Document, Place, Problem
 from jobs.spec.schema import fields
-from jobs.usecase import EXPECTATION, NAME, REFERENCE, Misfit
+from jobs.usecase import EXPECTATION, NAME, REFERENCE
 
 # What each pattern of the types asks for.
 PATTERNS = {
@@ -75,6 +76,12 @@ def _said(place: Place, one: ErrorDetails) -> str | None:
             return f"{place}: {_given(one)['error']}"
         case "too_short" | "string_too_short":
             return f"{place} is empty"
+        case "union_tag_not_found":
+            return f"field '{place}.{_given(one)['discriminator'].strip(chr(39))}' is missing"
+        case "union_tag_invalid":
+            tag, known = _given(one)["tag"], _given(one)["expected_tags"]
+            names = [each.strip("' ") for each in known.split(",")]
+            return f"{place}: there is no step {tag!r}{guess(tag, names)}"
     return None
 
 

@@ -29,14 +29,15 @@ from xgboost.tracker import RabitTracker
 
 from jobs.learning.bounded import within
 from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import Encoding
+from jobs.learning.recipe.fit import FOLD, fold_of
+from jobs.learning.recipe.recipe import Matrix, Recipe
 from jobs.usecase import Model
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FILE = "booster.ubj"
-LABEL, VALIDATION = "label", "_validation"
+LABEL = "label"
 FOUND = StructType(
     [
         StructField("content", BinaryType()),
@@ -53,33 +54,34 @@ ROWS_PER_WORKER = 2000
 
 @dataclass(frozen=True)
 class Boosted:
-    """Trees up to the best round on validation, as UBJSON, and the encoding they were fitted on."""
+    """Trees up to the best round on validation, as UBJSON, and the recipe they were fitted on."""
 
-    encoding: Encoding
+    recipe: Recipe
     content: bytes
     kind: str = "xgboost"
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        matrix = self.encoding.matrix(batch)
-        if not len(matrix):
+        matrix = self.recipe.matrix(batch)
+        if not matrix.shape[0]:
             return np.zeros(0)
         scores: NDArray[np.float32] = _booster(self.content).inplace_predict(matrix)
         return scores.astype(np.float64)
 
     def parameters(self) -> dict[str, Any]:
-        return {"encoding": self.encoding.to_json()}
+        return {"recipe": self.recipe.to_json()}
 
     def files(self) -> dict[str, bytes]:
-        return {FILE: self.content}
+        return {FILE: self.content, **self.recipe.files()}
 
     def importance(self) -> Mapping[str, float]:
         """Total gain of the splits on each column."""
         gains: Mapping[str, Any] = _booster(self.content).get_score(importance_type="total_gain")
-        return {self.encoding.columns[int(name[1:])]: gain for name, gain in gains.items()}
+        columns = self.recipe.columns
+        return {columns[int(name[1:])]: gain for name, gain in gains.items()}
 
     @classmethod
     def from_parameters(cls, written: Mapping[str, Any], files: Mapping[str, bytes]) -> Boosted:
-        return cls(Encoding.from_json(written["encoding"]), files[FILE])
+        return cls(Recipe.from_json(written["recipe"], files), files[FILE])
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,18 @@ class Shares:
     """Train and validation rows, one partition for each XGBoost worker."""
 
     frame: DataFrame
-    encoding: Encoding
+    recipe: Recipe
     workers: int
 
 
-def shares(parts: Parts, encoding: Encoding, key: tuple[str, ...], workers: int) -> Shares:
+def shares(parts: Parts, recipe: Recipe, key: tuple[str, ...], workers: int) -> Shares:
     """Both parts dealt to the workers by key, and sorted, so that fits repeat."""
-    needed = [*encoding.inputs, LABEL, VALIDATION]
-    flagged = parts.train.withColumn(VALIDATION, F.lit(False)).unionByName(
-        parts.validation.withColumn(VALIDATION, F.lit(True))
+    needed = [*(name for name, _ in recipe.inputs), LABEL, FOLD]
+    flagged = parts.train.withColumn(FOLD, fold_of(key)).unionByName(
+        parts.validation.withColumn(FOLD, F.lit(None).cast("long"))
     )
     ordered = flagged.repartition(workers, *key).sortWithinPartitions(*key)
-    return Shares(ordered.select(*needed), encoding, workers)
+    return Shares(ordered.select(*needed), recipe, workers)
 
 
 def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
@@ -123,7 +125,7 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
     """
     spark = data.frame.sparkSession
     learner = Learner(
-        encoding=data.encoding,
+        recipe=data.recipe,
         workers=data.workers,
         master=str(spark.conf.get("spark.master")),
         settings={
@@ -139,7 +141,7 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
     )
     with within(FIT_SECONDS, spark, "The XGBoost fit"):
         (found,) = data.frame.mapInArrow(learner, FOUND, barrier=True).collect()
-    candidate = Boosted(data.encoding, bytes(found["content"]))
+    candidate = Boosted(data.recipe, bytes(found["content"]))
     return Fit(candidate, found["best"], found["rounds"])
 
 
@@ -147,13 +149,15 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
 class Learner:
     """What each XGBoost worker does with its share of the rows; the first one tells the result.
 
+    Rows without a fold are those of validation.
+
     Attributes:
         master: Spark's, such as `local[*]`; it says whether the workers share a machine.
         rounds: trees at most.
         early_stopping: rounds without a gain on validation after which to stop.
     """
 
-    encoding: Encoding
+    recipe: Recipe
     workers: int
     master: str
     settings: Mapping[str, Any]
@@ -164,8 +168,9 @@ class Learner:
         task = BarrierTaskContext.get()
         train, validation = Rows(), Rows()
         for batch in batches:
-            matrix, labels = self.encoding.matrix(batch), batch.column(LABEL).to_numpy()
-            held_out = batch.column(VALIDATION).to_numpy(zero_copy_only=False)
+            matrix = self.recipe.matrix(batch, batch.column(FOLD))
+            labels = batch.column(LABEL).to_numpy()
+            held_out = batch.column(FOLD).is_null().to_numpy(zero_copy_only=False)
             train.add(matrix[~held_out], labels[~held_out])
             validation.add(matrix[held_out], labels[held_out])
         threads = threads_of(self.master, self.workers, task.cpus())
@@ -192,14 +197,14 @@ class Learner:
 
 
 class Rows(xgboost.DataIter):
-    """Encoded rows, given to XGBoost batch by batch, without another copy of them in one piece."""
+    """Rows of a matrix, given to XGBoost batch by batch, without another copy in one piece."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._batches: list[tuple[NDArray[np.float32], NDArray[np.float64]]] = []
+        self._batches: list[tuple[Matrix, NDArray[np.float64]]] = []
         self._next = 0
 
-    def add(self, matrix: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
+    def add(self, matrix: Matrix, labels: NDArray[np.float64]) -> None:
         """Keep a batch; XGBoost needs at least one, which may be empty."""
         if len(labels) or not self._batches:
             self._batches.append((matrix, labels))

@@ -10,21 +10,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
 
-from jobs.learning.preprocess import Encoding, Scaling, fit_scaling
+from jobs.learning.candidates.scaling import Scaling, fit_scaling
+from jobs.learning.recipe.fit import FOLD
+from jobs.learning.recipe.recipe import Recipe
 
 # A light ridge: enough to make collinear 0/1 columns identifiable.
 RIDGE = 1e-4
 # Of the kept coefficients, so that how a machine adds up cannot change a model.
 DIGITS = 7
+# Newton steps take some ten, L-BFGS some hundred.
+MOST_STEPS = 1000
 
 
 @dataclass(frozen=True)
 class Linear:
     """Coefficients of the standardised columns, and the intercept."""
 
-    encoding: Encoding
+    recipe: Recipe
     scaling: Scaling
     coefficients: tuple[float, ...]
     intercept: float
@@ -35,51 +40,57 @@ class Linear:
         return np.array(self.coefficients)
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        ready = self.scaling.apply(self.encoding.matrix(batch))
-        # einsum adds each row up by itself; BLAS may round a row by its neighbours.
-        margin = np.einsum("ij,j->i", ready, self._weights) + self.intercept
+        ready = self.scaling.apply(self.recipe.matrix(batch))
+        # Both add each row up by itself; BLAS may round a row by its neighbours.
+        if issparse(ready):
+            margin = ready @ self._weights + self.intercept
+        else:
+            margin = np.einsum("ij,j->i", ready, self._weights) + self.intercept
         chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(margin, -500, 500)))
         return chances
 
     def parameters(self) -> dict[str, Any]:
         return {
-            "encoding": self.encoding.to_json(),
+            "recipe": self.recipe.to_json(),
             "scaling": self.scaling.to_json(),
             "coefficients": list(self.coefficients),
             "intercept": self.intercept,
         }
 
     def files(self) -> dict[str, bytes]:
-        return {}
+        return self.recipe.files()
 
     def importance(self) -> Mapping[str, float]:
         """Sizes of the coefficients, per standard deviation of a numeric column."""
-        names = self.scaling.columns(self.encoding)
+        names = self.scaling.columns(self.recipe)
         return {name: abs(c) for name, c in zip(names, self.coefficients, strict=True)}
 
     @classmethod
     def from_parameters(cls, written: Mapping[str, Any], files: Mapping[str, bytes]) -> Linear:
         return cls(
-            Encoding.from_json(written["encoding"]),
+            Recipe.from_json(written["recipe"], files),
             Scaling.from_json(written["scaling"]),
             tuple(written["coefficients"]),
             written["intercept"],
         )
 
 
-def fit(rows: pa.Table, encoding: Encoding) -> Linear:
-    """Fit by Newton steps (scikit-learn) with a light ridge, on a sample of the training part.
+def fit(rows: pa.Table, recipe: Recipe) -> Linear:
+    """Fit with a light ridge (scikit-learn), on a sample of the training part.
 
     A line through some hundred columns is settled by far fewer rows than trees can use: see
     `infra/decisions/0006-the-linear-candidate-learns-from-a-sample.md`.
 
     Args:
-        rows: the encoding's inputs and `label`; all in memory.
+        rows: the recipe's inputs, `label` and `FOLD`; all in memory.
     """
-    matrix = encoding.matrix(rows.combine_chunks().to_batches()[0])
-    scaling = fit_scaling(matrix, encoding)
+    matrix = recipe.matrix(rows, rows[FOLD])
+    scaling = fit_scaling(matrix, recipe)
     ready = scaling.apply(matrix)
-    learner = LogisticRegression(C=1 / (RIDGE * len(ready)), solver="newton-cholesky")
+    # Newton steps need a square of the columns, of which a sparse matrix has too many.
+    solver = "lbfgs" if issparse(ready) else "newton-cholesky"
+    ridge = 1 / (RIDGE * ready.shape[0])
+    learner = LogisticRegression(C=ridge, solver=solver, max_iter=MOST_STEPS)
     learner.fit(ready, rows["label"].to_numpy())
     values = [float(f"{value:.{DIGITS}g}") for value in learner.coef_[0]]
-    return Linear(encoding, scaling, tuple(values), float(f"{learner.intercept_[0]:.{DIGITS}g}"))
+    return Linear(recipe, scaling, tuple(values), float(f"{learner.intercept_[0]:.{DIGITS}g}"))

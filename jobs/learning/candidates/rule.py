@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
 from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import require
+from jobs.learning.recipe.rows import require
 from jobs.usecase import Rate
 
 Group = tuple[str | float | None, ...]

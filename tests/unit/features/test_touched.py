@@ -94,6 +94,18 @@ def test_the_cutoff_is_declared_or_when_the_last_needed_file_came(
     assert late == ({} if cutoff == CUTOFF else {DAY: found})
 
 
+def test_another_transform_touches_no_date(tables: Tables) -> None:
+    before = digest(tables)
+    features = USE_CASE["features"]
+
+    def declared(**changes: Any) -> Any:
+        written = {**USE_CASE, "features": {**features, **changes}}
+        return digest(Tables(Plan(UseCase.model_validate(written), tables.plan.settings)))
+
+    assert declared(transforms=[{"do": "clip", "of": "n", "low": 0}], max_categories=9) == before
+    assert declared(numeric=["n", "m"]) != before
+
+
 def digest(tables: Tables, date: dt.date = DAY, **changed: dict[str, Any]) -> Any:
     return known(tables, **changed).inputs([date])[str(date)]
 

@@ -16,9 +16,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.lake.table import Table
+from jobs.learning import reference
 from jobs.learning.candidates import boosted
 from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import fit_encoding
+from jobs.learning.recipe.fit import FOLD, fit, fold_of
+from jobs.learning.recipe.recipe import Recipe
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
@@ -108,8 +110,15 @@ def frame(spark: SparkSession, data: pd.DataFrame) -> DataFrame:
 def dealt(spark: SparkSession, plan: Plan, cutoff: dt.date, workers: int) -> boosted.Shares:
     """What some XGBoost workers would learn from: 45 days of 200 parcels."""
     parts = Parts.of(frame(spark, rows(days=45, per_day=200)), plan.split(cutoff))
-    encoding = fit_encoding(parts.train, plan.usecase.features)
-    return boosted.shares(parts, encoding, plan.usecase.entity.key, workers)
+    return boosted.shares(parts, recipe(parts.train, plan), plan.usecase.entity.key, workers)
+
+
+def recipe(train: DataFrame, plan: Plan) -> Recipe:
+    """The use case's recipe, fitted as a training does it."""
+    spec, key = plan.usecase.features, plan.usecase.entity.key
+    folded = train.withColumn(FOLD, fold_of(key))
+    sampled = reference.sample(folded, key, train.count(), (*spec.names, "label", FOLD))
+    return fit(train, sampled, spec, plan.usecase.timezone)
 
 
 def write(spark: SparkSession, features: Table, labels: Table, data: pd.DataFrame) -> None:

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pytest
 import xgboost
 from pyspark.sql import SparkSession
+from scipy.sparse import csr_array
 
 from jobs.learning.candidates import boosted
 from jobs.learning.dataset import Parts
-from jobs.learning.preprocess import Encoding, fit_encoding
+from jobs.learning.recipe.fit import FOLD
+from jobs.learning.recipe.recipe import Recipe, beside
 from jobs.plan import Plan, Split
 from tests.unit.learning import parcels
 
@@ -35,6 +37,20 @@ def test_how_rows_are_cut_into_batches_does_not_matter():
     assert trees(cut) == trees(whole)
 
 
+def test_a_sparse_zero_is_no_missing_value():
+    numbers = np.tile(np.array([0, np.nan, 1], dtype=np.float32), 400).reshape(-1, 1)
+    labels = np.isnan(numbers[:, 0]).astype(float)
+    block = csr_array((1200, 70_000), dtype=np.float32)
+    given = boosted.Rows()
+    given.add(beside(numbers, block)[:600], labels[:600])
+    given.add(beside(numbers, block)[600:], labels[600:])
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(trees(given)))
+    zero, missing, one = booster.inplace_predict(beside(numbers, block)[:3])
+    assert zero < 0.2 < 0.8 < missing
+    assert one < 0.2
+
+
 @pytest.mark.parametrize(
     ("master", "workers", "cores", "threads"),
     [
@@ -52,8 +68,8 @@ def test_threads_of_a_worker(master: str, workers: int, cores: int, threads: int
 
 def test_a_worker_uses_all_of_its_threads(spark: SparkSession, data: pd.DataFrame):
     """Although Spark tells the OpenMP of its Python workers of one core."""
-    encoding = Encoding(("hour",), ())
-    learner = boosted.Learner(encoding, 1, "local[2]", {"objective": "binary:logistic"}, 5, 5)
+    recipe = Recipe((("hour", "number"),), "UTC", ())
+    learner = boosted.Learner(recipe, 1, "local[2]", {"objective": "binary:logistic"}, 5, 5)
 
     def threads(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         before = psutil.Process().num_threads()
@@ -61,7 +77,9 @@ def test_a_worker_uses_all_of_its_threads(spark: SparkSession, data: pd.DataFram
         more = psutil.Process().num_threads() - before
         yield pa.RecordBatch.from_arrays([pa.array([more])], ["n"])
 
-    rows = parcels.frame(spark, data).selectExpr("hour", "label", "parcel % 9 = 0 as _validation")
+    rows = parcels.frame(spark, data).selectExpr(
+        "hour", "label", f"if(parcel % 9 = 0, null, parcel) as {FOLD}"
+    )
     (found,) = rows.repartition(1).mapInArrow(threads, "n long", barrier=True).collect()
     # Beside its first one; XGBoost starts no more than there are cores.
     assert found["n"] == min(2, len(os.sched_getaffinity(0))) - 1
@@ -72,11 +90,11 @@ def test_a_worker_without_a_row_of_validation_learns_with_the_others(
 ):
     parts = Parts.of(parcels.frame(spark, data), split)
     lonely = Parts(parts.train, parts.validation.limit(1))
-    encoding = fit_encoding(parts.train, parcel_plan.usecase.features)
-    shared = boosted.shares(lonely, encoding, parcel_plan.usecase.entity.key, 2)
+    recipe = parcels.recipe(parts.train, parcel_plan)
+    shared = boosted.shares(lonely, recipe, parcel_plan.usecase.entity.key, 2)
     model = parcel_plan.usecase.model.model_copy(update={"metric": "log_loss"})
     found = boosted.fit(shared, model, model.parameters)
-    held_out = shared.frame.where("_validation").count()
+    held_out = shared.frame.where(f"{FOLD} is null").count()
     assert (shared.frame.rdd.getNumPartitions(), held_out) == (2, 1)
     assert found.rounds >= 1
     assert 0 < found.best < 1

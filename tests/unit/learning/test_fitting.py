@@ -65,7 +65,7 @@ def test_rates_of_the_rule_by_hand(trained, data, split):
 def test_linear_is_where_its_loss_is_flat(trained, data, split):
     linear = trained.models["linear"].candidate
     train = part(data, split.train)
-    ready = linear.scaling.apply(linear.encoding.matrix(parcels.batch(train)))
+    ready = linear.scaling.apply(linear.recipe.matrix(parcels.batch(train)))
     chances = linear.raw(parcels.batch(train))
     off = chances - train["label"].to_numpy()
     slope = ready.T @ off / len(train) + 1e-4 * np.array(linear.coefficients)

@@ -33,6 +33,20 @@ def test_a_feature_that_gives_the_label_away_is_named(name, values):
         refuse_leaks(rows(**{name: values}), LABELS, SPEC)
 
 
+def test_moments_and_text_are_not_looked_at():
+    more = {
+        "timestamp": ["at"],
+        "text": ["note"],
+        "transforms": [
+            {"do": "calendar", "of": "at", "parts": ["hour"]},
+            {"do": "length", "of": "note"},
+        ],
+    }
+    spec = Features.model_validate({**SPEC.model_dump(), **more})
+    notes = pa.array([f"note {n}" for n in range(N)])
+    refuse_leaks(rows(at=pa.array(range(N), pa.timestamp("us", "UTC")), note=notes), LABELS, spec)
+
+
 def test_good_features_pass():
     refuse_leaks(rows(number=LABELS + RNG.normal(size=N)), LABELS, SPEC)
 

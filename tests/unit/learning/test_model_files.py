@@ -16,6 +16,8 @@ MODEL = Model(
     cutoff="2024-02-12",
     numeric=("weight",),
     categorical=("depot",),
+    timestamp=("sent_at",),
+    text=("note",),
     candidate=Constant(0.25),
     calibration=Calibration((0.0, 1.0), (0.1, 0.9)),
     threshold=0.3,
@@ -33,7 +35,8 @@ def test_opens_as_it_was(files):
 
 def test_holds_no_pickle_and_says_its_signature(files):
     assert set(files) == {INDEX, DESCRIPTION}
-    assert b"weight" in files[DESCRIPTION]
+    for name in MODEL.features:
+        assert name.encode() in files[DESCRIPTION]
     assert b"python_function" not in files[DESCRIPTION]
 
 

@@ -1,0 +1,60 @@
+"""What becomes of a feature module's columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.features.build import build
+from jobs.lake.local_rows import local_rows
+from jobs.lake.tables import Tables
+from jobs.plan import Dates, Plan
+from jobs.prediction.published_table import PublishedTable
+from jobs.settings import Settings
+from jobs.usecase import UseCase
+from tests.unit.features.test_touched import USE_CASE
+
+DAY = dt.date(2024, 7, 10)
+MODULE = '''
+def build(inputs):
+    return inputs.silver["list"].sparkSession.sql("""
+        select date'2024-07-10' as day, 'ann' as who, date'2024-07-10' as prediction_date,
+            3 as n, timestamp'2024-07-10 01:30:00' as seen_at, date'2024-07-10' as born_on,
+            'hello' as note, 5 as size
+    """)
+'''
+FEATURES = {
+    "history": "0 days",
+    "numeric": ["n"],
+    "categorical": ["size"],
+    "timestamp": ["seen_at", "born_on"],
+    "text": ["note"],
+    "transforms": [
+        {"do": "calendar", "of": ["seen_at", "born_on"], "parts": ["hour"]},
+        {"do": "length", "of": "note"},
+    ],
+}
+
+
+def test_every_kind_has_its_type(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "visits").mkdir()
+    (tmp_path / "visits" / "features.py").write_text(MODULE, encoding="utf-8")
+    predict = {"columns": ["seen_at", "note", "n"]}
+    usecase = UseCase.model_validate({**USE_CASE, "features": FEATURES, "predict": predict})
+    plan = Plan(usecase, settings.model_copy(update={"usecases": tmp_path}))
+    tables = Tables(plan)
+    silver = {name: local_rows(spark, [], tables.silver(name).schema) for name in usecase.sources}
+
+    found = tables.features().conforming(build(plan, silver, Dates.one(DAY)))
+
+    (row,) = found.toArrow().to_pylist()
+    assert (row["n"], row["size"], row["note"]) == (3.0, "5", "hello")
+    assert row["seen_at"] == dt.datetime(2024, 7, 10, 1, 30, tzinfo=dt.UTC)
+    # Midnight in New York.
+    assert row["born_on"] == dt.datetime(2024, 7, 10, 4, tzinfo=dt.UTC)
+    published = {column.name: column.kind for column in PublishedTable.of(plan).columns}
+    assert published == {"seen_at": "timestamp", "note": "string", "n": "number"}
+    types = {field.name: field.dataType.simpleString() for field in tables.predictions().schema}
+    assert [types[name] for name in predict["columns"]] == ["timestamp", "string", "double"]
