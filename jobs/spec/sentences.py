@@ -13,11 +13,13 @@ from jobs.guess import guess
 from jobs.misfit import Misfit
 from jobs.spec.document import Document, Place, Problem
 from jobs.spec.schema import fields
+from jobs.transforms.step import MADE
 from jobs.usecase import EXPECTATION, NAME, REFERENCE
 
 # What each pattern of the types asks for.
 PATTERNS = {
     NAME: "up to 48 small letters, digits and underscores, beginning with a letter",
+    MADE: "small letters, digits and underscores, beginning with a letter",
     REFERENCE: "a column of a snapshot, written SOURCE.COLUMN",
     EXPECTATION: "the name of an expectation, such as expect_column_mean_to_be_between",
 }

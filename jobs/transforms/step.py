@@ -20,7 +20,8 @@ def _several(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
 # Of a column that a step makes. Without `=` and `:`, which stand in names of a block's columns.
-Made = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+MADE = r"^[a-z][a-z0-9_]*$"
+Made = Annotated[str, Field(pattern=MADE)]
 SeveralMade = Annotated[tuple[Made, ...], BeforeValidator(_several)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 # The description of the field `do` of every step.
