@@ -407,7 +407,9 @@ class Features(Spec):
         """The transforms, and last the 0/1 columns of the categories that they leave."""
         left = columns_after(self.kinds, self.transforms)
         categories = tuple(name for name, kind in left.items() if kind == "category")
-        last = (OneHot(of=categories, most=self.max_categories),) if categories else ()
+        last = (
+            (OneHot(do="one_hot", of=categories, most=self.max_categories),) if categories else ()
+        )
         return (*self.transforms, *last)
 
     @model_validator(mode="after")

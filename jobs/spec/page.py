@@ -79,7 +79,9 @@ def _type(part: Part) -> str:
         return " or ".join(dict.fromkeys(map(_type, several)))
     match part.get("type"):
         case "array":
-            return f"list of {_type(part['items'])}"
+            if "items" in part:
+                return f"list of {_type(part['items'])}"
+            return f"list of {', '.join(map(_type, part['prefixItems']))}"
         case "object":
             below = _values(part)
             return f"{_type(below)} by name" if below else "values by name"

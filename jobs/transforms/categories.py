@@ -22,7 +22,7 @@ class OneHot(Each):
     takes: ClassVar[tuple[Kind, ...]] = ("category",)
     gives: ClassVar[Kind | None] = "block"
 
-    do: Literal["one_hot"] = Field(default="one_hot", description=DO)
+    do: Literal["one_hot"] = Field(description=DO)
     most: int = Field(
         default=32,
         ge=1,
@@ -36,7 +36,7 @@ class Ordinal(Each):
     takes: ClassVar[tuple[Kind, ...]] = ("category",)
     gives: ClassVar[Kind | None] = "number"
 
-    do: Literal["ordinal"] = Field(default="ordinal", description=DO)
+    do: Literal["ordinal"] = Field(description=DO)
     order: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
@@ -63,7 +63,7 @@ class Target(Each):
     takes: ClassVar[tuple[Kind, ...]] = ("category",)
     gives: ClassVar[Kind | None] = "number"
 
-    do: Literal["target"] = Field(default="target", description=DO)
+    do: Literal["target"] = Field(description=DO)
     smoothing: Number = Field(
         default=50.0, gt=0, description="How many rows of the overall mean are added to a value's."
     )
@@ -79,7 +79,7 @@ class Frequency(Each):
     takes: ClassVar[tuple[Kind, ...]] = ("category",)
     gives: ClassVar[Kind | None] = "number"
 
-    do: Literal["frequency"] = Field(default="frequency", description=DO)
+    do: Literal["frequency"] = Field(description=DO)
 
 
 class Hash(Each):
@@ -93,7 +93,7 @@ class Hash(Each):
     takes: ClassVar[tuple[Kind, ...]] = ("category",)
     gives: ClassVar[Kind | None] = "block"
 
-    do: Literal["hash"] = Field(default="hash", description=DO)
+    do: Literal["hash"] = Field(description=DO)
     buckets: int = Field(ge=2, le=MOST_BUCKETS, description="How many columns.")
 
 
@@ -103,5 +103,5 @@ class Cross(Joined):
     takes: ClassVar[tuple[Kind, ...]] = ("category",)
     gives: ClassVar[Kind] = "category"
 
-    do: Literal["cross"] = Field(default="cross", description=DO)
+    do: Literal["cross"] = Field(description=DO)
     of: Names = Field(min_length=2, description="The columns, in the order of their values.")

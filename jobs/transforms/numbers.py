@@ -15,7 +15,7 @@ class Impute(Each):
     A column without any value in the training part stays as it is.
     """
 
-    do: Literal["impute"] = Field(default="impute", description=DO)
+    do: Literal["impute"] = Field(description=DO)
     by: Literal["constant", "mean", "median", "most_frequent"] = Field(
         description="What is filled in: `value`; the mean or the median, of numbers; or the most "
         "frequent value, of numbers and categories (ties: the smallest)."
@@ -57,7 +57,7 @@ class Clip(Each):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["clip"] = Field(default="clip", description=DO)
+    do: Literal["clip"] = Field(description=DO)
     low: Number | None = Field(default=None, description="The lower end; none: as it is.")
     high: Number | None = Field(default=None, description="The upper end; none: as it is.")
 
@@ -78,7 +78,7 @@ class Winsorise(Each):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["winsorise"] = Field(default="winsorise", description=DO)
+    do: Literal["winsorise"] = Field(description=DO)
     low: float = Field(default=0.01, ge=0, le=1, description="The lower quantile; 0: the least.")
     high: float = Field(default=0.99, ge=0, le=1, description="The upper quantile; 1: the most.")
 
@@ -94,7 +94,7 @@ class Scale(Each):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["scale"] = Field(default="scale", description=DO)
+    do: Literal["scale"] = Field(description=DO)
     by: Literal["standard", "min_max", "robust"] = Field(
         description="Centre and spread: `standard`, mean and standard deviation (divided by the "
         "number of values); `min_max`, the least and the range, so that training lies within 0 "
@@ -107,7 +107,7 @@ class Log(Each):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["log"] = Field(default="log", description=DO)
+    do: Literal["log"] = Field(description=DO)
     plus: Number = Field(default=1.0, description="Added to the value before.")
 
 
@@ -121,7 +121,7 @@ class Bin(Each):
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
     gives: ClassVar[Kind | None] = "category"
 
-    do: Literal["bin"] = Field(default="bin", description=DO)
+    do: Literal["bin"] = Field(description=DO)
     edges: tuple[Number, ...] | None = Field(
         default=None,
         min_length=1,
@@ -152,7 +152,7 @@ class Cyclic(Derived):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["cyclic"] = Field(default="cyclic", description=DO)
+    do: Literal["cyclic"] = Field(description=DO)
     period: Number = Field(gt=0, description="After which it begins again: 24 for hours of a day.")
 
     @property
@@ -165,7 +165,7 @@ class Difference(Joined):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["difference"] = Field(default="difference", description=DO)
+    do: Literal["difference"] = Field(description=DO)
     of: Names = Field(min_length=2, max_length=2, description="The two columns, in this order.")
 
 
@@ -174,5 +174,5 @@ class Ratio(Joined):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number",)
 
-    do: Literal["ratio"] = Field(default="ratio", description=DO)
+    do: Literal["ratio"] = Field(description=DO)
     of: Names = Field(min_length=2, max_length=2, description="The two columns, in this order.")

@@ -30,7 +30,7 @@ class Drop(Step):
 
     takes: ClassVar[tuple[Kind, ...]] = ("number", "category", "timestamp", "text")
 
-    do: Literal["drop"] = Field(default="drop", description=DO)
+    do: Literal["drop"] = Field(description=DO)
     of: Names = Field(description="The columns to take out: one name, or several.")
 
     def after(self, kinds: Kinds) -> dict[str, Kind]:

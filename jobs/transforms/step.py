@@ -18,11 +18,13 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
+# One name may stand without brackets.
+Several = BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+Names = Annotated[tuple[str, ...], Several, Field(min_length=1)]
 # Of a column that a step makes. Without `=` and `:`, which stand in names of a block's columns.
 MADE = r"^[a-z][a-z0-9_]*$"
 Made = Annotated[str, Field(pattern=MADE)]
-SeveralMade = Annotated[tuple[Made, ...], BeforeValidator(_several)]
+SeveralMade = Annotated[tuple[Made, ...], Several]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 # The description of the field `do` of every step.
 DO = "What the step does."

@@ -25,7 +25,7 @@ class TfIdf(Derived):
     takes: ClassVar[tuple[Kind, ...]] = ("text",)
     gives: ClassVar[Kind] = "block"
 
-    do: Literal["tfidf"] = Field(default="tfidf", description=DO)
+    do: Literal["tfidf"] = Field(description=DO)
     by: Literal["words", "characters"] = Field(
         default="words",
         description="What an n-gram is of: words, or the characters of a word with a space on "
@@ -61,7 +61,7 @@ class Length(Derived):
 
     takes: ClassVar[tuple[Kind, ...]] = ("text",)
 
-    do: Literal["length"] = Field(default="length", description=DO)
+    do: Literal["length"] = Field(description=DO)
     by: Literal["characters", "words"] = Field(
         default="characters", description="What is counted; words are what blanks part."
     )
@@ -76,7 +76,7 @@ class Count(Joined):
 
     takes: ClassVar[tuple[Kind, ...]] = ("text",)
 
-    do: Literal["count"] = Field(default="count", description=DO)
+    do: Literal["count"] = Field(description=DO)
     of: Names = Field(max_length=1, description="The text.")
     pattern: str = Field(
         min_length=1, description="Regular expression of Python; matches do not overlap."

@@ -27,7 +27,7 @@ class Calendar(Derived):
 
     takes: ClassVar[tuple[Kind, ...]] = ("timestamp",)
 
-    do: Literal["calendar"] = Field(default="calendar", description=DO)
+    do: Literal["calendar"] = Field(description=DO)
     parts: tuple[Part, ...] = Field(
         min_length=1,
         description="Which: of `day_of_week`, Monday is 0; `week` is ISO 8601's; `weekend` is 1 on "
@@ -50,7 +50,7 @@ class Holidays(Derived):
 
     takes: ClassVar[tuple[Kind, ...]] = ("timestamp",)
 
-    do: Literal["holidays"] = Field(default="holidays", description=DO)
+    do: Literal["holidays"] = Field(description=DO)
     country: str = Field(description="ISO 3166 code of two letters, such as `US`.")
     subdivision: str | None = Field(
         default=None, description="A state or region by the package's code, such as `CA`."
@@ -84,7 +84,7 @@ class Between(Joined):
 
     takes: ClassVar[tuple[Kind, ...]] = ("timestamp",)
 
-    do: Literal["between"] = Field(default="between", description=DO)
+    do: Literal["between"] = Field(description=DO)
     of: Names = Field(min_length=2, max_length=2, description="The two columns, in this order.")
     unit: Literal["seconds", "minutes", "hours", "days"] = Field(
         description="What is counted, with fractions."

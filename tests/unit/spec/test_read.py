@@ -129,6 +129,49 @@ FIELDS = [
     ),
 ]
 # What does not fit something else in the file.
+RECIPE = (
+    "  categorical: [shelf, book]\n  text: [note]\n  transforms:\n    - {do: length, of: note}\n"
+)
+TRANSFORMS = [
+    (
+        "  categorical: [shelf, book]\n",
+        "  categorical: [shelf, book]\n  text: [note]\n",
+        "41: features.text: no transform uses 'note': add one, such as `{do: tfidf, of: note}`, or "
+        "take it out",
+    ),
+    *(
+        ("  categorical: [shelf, book]\n", f"{RECIPE}    - {step}\n", f"44: {said}")
+        for step, said in (
+            (
+                "{do: scail, of: month, by: robust}",
+                "features.transforms[1]: there is no step 'scail' (did you mean 'scale'?)",
+            ),
+            ("{of: month}", "field 'features.transforms[1].do' is missing"),
+            (
+                "{do: clip, of: mnth, low: 0}",
+                "features.transforms[1]: there is no column 'mnth' at this point (did you mean "
+                "'month'?)",
+            ),
+            (
+                "{do: tfidf, of: shelf}",
+                "features.transforms[1]: 'shelf' is a category, and tfidf takes a text",
+            ),
+            (
+                "{do: clip, of: month, lowest: 0}",
+                "unknown field 'features.transforms[1].lowest' (did you mean 'low'?)",
+            ),
+            (
+                "{do: winsorise, of: month, high: 99}",
+                "features.transforms[1].high should be at most 1, not 99",
+            ),
+            (
+                "{do: log, of: month, as: Month}",
+                "features.transforms[1].as should be small letters, digits and underscores, "
+                "beginning with a letter, not 'Month'",
+            ),
+        )
+    ),
+]
 MISFITS = [
     ("book], date: day", "book], date: dai", "6: entity.date: 'dai' must be one of key: day, book"),
     (
@@ -247,7 +290,7 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "said"), FIELDS + MISFITS)
+@pytest.mark.parametrize(("old", "new", "said"), FIELDS + MISFITS + TRANSFORMS)
 def test_what_is_wrong_is_one_sentence_with_its_line(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
