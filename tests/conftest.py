@@ -13,11 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.context import Context
-from jobs.drill.sandbox import Sandbox, sandbox
-from jobs.engine import Engine
-from jobs.plan import Dates, Plan
-from tests.night import NIGHT, STEPS, Clean, Night
+from jobs.drill.sandbox import Sandbox
+from tests.night import NIGHT, STEPS, Clean, Night, lake_before
 from tests.stack import Stack, environment_of, fresh_home
 
 DEMO_SECONDS = 1500
@@ -57,8 +54,7 @@ def demo_output(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def base(stack: Stack) -> Iterator[Sandbox]:
-    plan = Plan.of("flight_delay", stack.settings)
-    with sandbox(Context(plan, Dates.one(NIGHT), Engine(stack.settings))) as box:
+    with lake_before(stack, NIGHT, NIGHT) as box:
         yield box
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import pytest
 
 from jobs import steps as steps_module
 from jobs.context import Context, StepResult
-from jobs.drill.sandbox import Sandbox
+from jobs.drill.sandbox import Sandbox, sandbox
+from jobs.engine import Engine
 from jobs.errors import DaybreakError
 from jobs.lake.maintain import everything
 from jobs.lake.parallel import side_by_side
@@ -165,6 +167,12 @@ class Night:
         if table.partition and table.partition[0].endswith("_date"):
             rows = rows.where(f"{table.partition[0]} >= date'{RECENT}'")
         return f"{number} rows, {content_hash(rows)}"
+
+
+def lake_before(stack: Stack, first: dt.date, last: dt.date) -> AbstractContextManager[Sandbox]:
+    """The flights' lake as it was before some nights."""
+    plan = Plan.of("flight_delay", stack.settings)
+    return sandbox(Context(plan, Dates(first, last), Engine(stack.settings)))
 
 
 def lines(path: Path) -> list[list[str]]:

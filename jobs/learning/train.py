@@ -30,6 +30,7 @@ from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
+from jobs.learning.recipe.rows import require
 from jobs.learning.scoring import with_scores
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
@@ -301,8 +302,6 @@ def _usable(ctx: Context, client: MlflowClient, version: int, columns: list[str]
     Raises:
         Refused: its files or features are missing, or it has seen days of the holdout.
     """
-    from jobs.learning.recipe.rows import require
-
     name = ctx.plan.name
     model = registry.load_version(client, name, version).model
     require(model.features, columns)

@@ -71,7 +71,9 @@ def _type(part: Part) -> str:
     if name := part.get("$ref"):
         title = _title(name.rpartition("/")[2])
         return f"[{title}](#{title.lower().replace(' ', '-')})"
-    if values := part.get("enum") or [part[each] for each in ("const",) if each in part]:
+    if "const" in part:
+        return f"`{part['const']}`"
+    if values := part.get("enum"):
         return ", ".join(f"`{value}`" for value in values)
     if "title" in part:
         return str(part["title"])

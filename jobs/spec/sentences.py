@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -79,11 +80,11 @@ def _said(place: Place, one: ErrorDetails) -> str | None:
         case "too_short" | "string_too_short":
             return f"{place} is empty"
         case "union_tag_not_found":
-            return f"field '{place}.{_given(one)['discriminator'].strip(chr(39))}' is missing"
+            by = _given(one)["discriminator"].strip("'")
+            return f"field '{place}.{by}' is missing"
         case "union_tag_invalid":
-            tag, known = _given(one)["tag"], _given(one)["expected_tags"]
-            names = [each.strip("' ") for each in known.split(",")]
-            return f"{place}: there is no step {tag!r}{guess(tag, names)}"
+            tag, known = _given(one)["tag"], re.findall("'([^']+)'", _given(one)["expected_tags"])
+            return f"{place}: there is no step {tag!r}{guess(tag, known)}"
     return None
 
 

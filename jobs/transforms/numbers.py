@@ -65,8 +65,8 @@ class Clip(Each):
     def _has_ends(self) -> Self:
         if self.low is None and self.high is None:
             raise ValueError("`low`, `high` or both are needed")
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError(f"`low` must be below `high`, and {self.low:g} is not below it")
+        if self.low is not None and self.high is not None:
+            _require_order(self.low, self.high)
         return self
 
 
@@ -84,8 +84,7 @@ class Winsorise(Each):
 
     @model_validator(mode="after")
     def _ends_in_order(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"`low` must be below `high`, and {self.low:g} is not below it")
+        _require_order(self.low, self.high)
         return self
 
 
@@ -176,3 +175,8 @@ class Ratio(Joined):
 
     do: Literal["ratio"] = Field(description=DO)
     of: Names = Field(min_length=2, max_length=2, description="The two columns, in this order.")
+
+
+def _require_order(low: float, high: float) -> None:
+    if low >= high:
+        raise ValueError(f"`low` must be below `high`, and {low:g} is not below it")

@@ -16,16 +16,26 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.context import Context
-from jobs.drill.sandbox import Sandbox, sandbox
-from jobs.engine import Engine
+from jobs.drill.sandbox import Sandbox
 from jobs.lake.made import Made
 from jobs.lake.tables import Tables
 from jobs.learning.dataset import content_hash
-from jobs.plan import Dates, Plan
+from jobs.plan import Plan
 from jobs.prediction.turn import lake_turn
 from jobs.settings import PROJECT
-from tests.night import ACTUALS, DAY, NIGHT, SCHEDULE, STEPS, Clean, Night, Step, lines, write
+from tests.night import (
+    ACTUALS,
+    DAY,
+    NIGHT,
+    SCHEDULE,
+    STEPS,
+    Clean,
+    Night,
+    Step,
+    lake_before,
+    lines,
+    write,
+)
 from tests.stack import Stack
 
 TO_SILVER: tuple[Step, ...] = STEPS[:3]
@@ -144,12 +154,10 @@ def test_late_rows_touch_their_own_day_only_and_no_features_of_the_past(
 def test_an_older_date_after_a_newer_one(stack: Stack) -> None:
     """Two nights that have not happened yet end in the same, whichever is run first."""
     older = NIGHT - dt.timedelta(days=1)
-    plan = Plan.of("flight_delay", stack.settings)
-    context = Context(plan, Dates(older, NIGHT), Engine(stack.settings))
     states = []
-    with sandbox(context) as before:
+    with lake_before(stack, older, NIGHT) as box:
         for order in ((older, NIGHT), (NIGHT, older)):
-            with before.copy() as copy:
+            with box.copy() as copy:
                 night = Night(stack, copy)
                 built = Made(night.tables.features())
                 assert built.inputs().keys().isdisjoint({str(older), str(NIGHT)})

@@ -11,24 +11,20 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.context import Context
-from jobs.drill.sandbox import sandbox
-from jobs.engine import Engine
 from jobs.erasure.erase import RETENTION_CHECK
 from jobs.errors import Refused
 from jobs.learning import registry
 from jobs.learning.rebuild import hours_to_keep, rebuilt
-from jobs.plan import Dates, Plan
+from jobs.plan import Dates
 from jobs.steps import run
-from tests.night import ACTUALS, NIGHT, Night, lines, write
+from tests.night import ACTUALS, NIGHT, Night, lake_before, lines, write
 from tests.stack import Stack
 
 
 @pytest.fixture
 def night(stack: Stack) -> Iterator[Night]:
     """A copy of its own: an erasure removes the one that later tests share, as it should."""
-    plan = Plan.of("flight_delay", stack.settings)
-    with sandbox(Context(plan, Dates.one(NIGHT), Engine(stack.settings))) as box:
+    with lake_before(stack, NIGHT, NIGHT) as box:
         yield Night(stack, box)
 
 
