@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from jobs.errors import DaybreakError
+from jobs.label_types import LABEL_TYPES
 
 T = TypeVar("T")
 
@@ -155,7 +156,7 @@ def checks(found: Any) -> None:
 def evaluation(found: Any) -> None:
     """Draw an evaluation: candidates, slices, decision."""
     judged = found.evaluation
-    shown = ["roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"]
+    shown = LABEL_TYPES[judged.target].shown
     table(
         f"Holdout of {found.use_case}, {judged.first} to {judged.last}, {judged.rows} rows, "
         f"{judged.yes} of them yes; {judged.confidence:.0%} intervals",

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from jobs.guess import guess
+from jobs.label_types import LABEL_TYPES, LabelType
 from jobs.misfit import Misfit
 from jobs.transforms.categories import OneHot
 from jobs.transforms.recipe import Transform, columns_after
@@ -347,6 +348,11 @@ class Label(Spec):
     )
     type: Literal["binary"] = Field(default="binary", description="`binary`: yes or no.")
     maturity: Days = Field(description="Days after the prediction date's end.")
+
+    @property
+    def kind(self) -> LabelType:
+        """What follows from its type."""
+        return LABEL_TYPES[self.type]
 
 
 # What may be done with a feature that goes into no model as it is.

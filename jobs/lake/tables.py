@@ -171,7 +171,7 @@ class Tables:
                 [
                     *self._key(),
                     StructField("prediction_date", DateType()),
-                    StructField("label", DoubleType()),
+                    StructField("label", TYPES[self.plan.usecase.label.kind.label]),
                     StructField("matured_at", TimestampType()),
                     StructField("_arrived_at", TimestampType()),
                     StructField("_superseded_at", TimestampType()),
@@ -198,7 +198,7 @@ class Tables:
                     *self._key(),
                     StructField("prediction_date", DateType()),
                     StructField("score", DoubleType()),
-                    StructField("prediction", BooleanType()),
+                    StructField("prediction", TYPES[usecase.label.kind.prediction]),
                     *extra,
                     StructField("model_version", IntegerType()),
                     StructField("scored_at", TimestampType()),

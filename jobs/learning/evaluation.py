@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict
 
 from jobs.learning.intervals import Estimate
@@ -29,6 +32,15 @@ class ClassResult(Finding):
     precision: float | None
     recall: float | None
 
+    @classmethod
+    def of(cls, right: int, said: int, rows: int) -> Self:
+        """From how many rows of it there are, were said to be, and rightly so."""
+        return cls(
+            rows=rows,
+            precision=right / said if said else None,
+            recall=right / rows if rows else None,
+        )
+
 
 class CalibrationBin(Finding):
     """Rows whose score lies in [low, high), and how often they were yes."""
@@ -41,13 +53,13 @@ class CalibrationBin(Finding):
 
 
 class CandidateResult(Finding):
-    """One model on the holdout."""
+    """One model on the holdout; what its target has not is None or empty."""
 
     name: str
-    threshold: float
+    threshold: float | None
     metrics: dict[str, Estimate]
-    confusion: Confusion
-    classes: dict[str, ClassResult]
+    confusion: Confusion | None
+    classes: Mapping[str, ClassResult]
     calibration: tuple[CalibrationBin, ...]
 
 
@@ -57,7 +69,7 @@ class SliceResult(Finding):
     slice: str
     value: str
     rows: int
-    yes: int
+    yes: int | None
     estimate: Estimate
     gain: Estimate | None
 
@@ -66,8 +78,10 @@ class Evaluation(Finding):
     """All models on the same holdout rows.
 
     Attributes:
+        target: the type of the labels.
         metric: the use case's own metric, which decides.
         confidence: of every interval.
+        yes: how many of the rows are, of binary labels.
         resampled: what the bootstrap drew, `dates` or `rows`.
         challenger: the simplest candidate that no other is significantly better than.
         gains: the challenger's paired gain over every other model; positive is better.
@@ -75,10 +89,11 @@ class Evaluation(Finding):
         champion_problem: why the champion could not be scored, None if it could.
     """
 
+    target: str = "binary"
     metric: str
     confidence: float
     rows: int
-    yes: int
+    yes: int | None
     first: str
     last: str
     resampled: str

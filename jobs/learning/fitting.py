@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from pyspark.sql import functions as F
 
-from jobs.errors import Refused
 from jobs.learning import reference
-from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
+from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates import boosted, constant, linear, rule
 from jobs.learning.candidates.boosted import Fit
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.dataset import Parts
+from jobs.learning.holdout import Scored
 from jobs.learning.leak import refuse_leaks
-from jobs.learning.metrics import METRICS
 from jobs.learning.model import Model
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
 from jobs.learning.recipe.recipe import Recipe
-from jobs.learning.scoring import with_scores
+from jobs.learning.scoring import from_arrow, with_scores
+from jobs.learning.targets.kinds import target_of
+from jobs.learning.targets.target import Boosting, measured
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
 from jobs.usecase import Model as ModelSpec
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 Record = Callable[[int, Mapping[str, Any], Fit], None]
 
@@ -56,24 +52,28 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     """Fit every candidate; `record` is told of each tuning trial.
 
     Raises:
-        Refused: a part is empty or has one class only, or a feature gives the label away.
+        Refused: a part is empty or has labels that nothing can be learned from, or a feature gives
+            the label away.
         Unavailable: a Spark worker was lost.
     """
+    target, metric = target_of(plan.usecase), plan.usecase.model.metric
+    parts = Parts(target.coded(parts.train), target.coded(parts.validation))
     rows = {
-        "train": _rows(parts.train, "training"),
-        "validation": _rows(parts.validation, "validation"),
+        "train": target.require_learnable(parts.train, "training"),
+        "validation": target.require_learnable(parts.validation, "validation"),
     }
     features = plan.usecase.features
     key = plan.usecase.entity.key
     folded = parts.train.withColumn(FOLD, fold_of(key))
     sampled = reference.sample(folded, key, rows["train"], (*features.names, "label", FOLD))
-    refuse_leaks(sampled, _column(sampled, "label"), features)
+    refuse_leaks(sampled, sampled["label"].to_numpy(), features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
-    trees, settings = _trees(parts, sum(rows.values()), recipe, plan, trials, record)
+    boosting = target.boosting(metric)
+    trees, settings = _trees(parts, sum(rows.values()), recipe, plan, boosting, trials, record)
     fitted: list[Candidate] = [
-        constant.fit(parts),
-        rule.fit(parts, plan.usecase.model.rule),
-        linear.fit(sampled, recipe),
+        constant.fit(parts, target, metric),
+        rule.fit(parts, plan.usecase.model.rule, target),
+        linear.fit(sampled, recipe, target),
         trees.candidate,
     ]
     seen = reference.seen(parts.train, sampled, features)
@@ -86,8 +86,9 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
             timestamp=features.timestamp,
             text=features.text,
             candidate=candidate,
+            target=target,
             calibration=Calibration(),
-            threshold=0.5,
+            threshold=None,
             reference=seen,
         )
         for candidate in fitted
@@ -124,11 +125,17 @@ def parameters(spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trees(
-    parts: Parts, rows: int, recipe: Recipe, plan: Plan, trials: int, record: Record
+    parts: Parts,
+    rows: int,
+    recipe: Recipe,
+    plan: Plan,
+    boosting: Boosting,
+    trials: int,
+    record: Record,
 ) -> tuple[Fit, Mapping[str, Any]]:
     model = plan.usecase.model
     workers = max(1, min(plan.settings.spark_workers, rows // boosted.ROWS_PER_WORKER))
-    data = boosted.shares(parts, recipe, plan.usecase.entity.key, workers)
+    data = boosted.shares(parts, recipe, plan.usecase.entity.key, workers, boosting)
     if trials:
         return tuned(data, model, trials, record)
     return boosted.fit(data, model, model.parameters), model.parameters
@@ -136,33 +143,13 @@ def _trees(
 
 def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[str, float]]:
     """The model with its calibration and threshold, and its metrics on validation."""
-    raw, labels = _column(scored, model.candidate.kind), _column(scored, "label")
-    order = np.lexsort((labels, raw))
+    raw, labels = from_arrow(scored[model.candidate.kind]), scored["label"].to_numpy()
+    # Sorted, so that how Spark deals out rows cannot change a sum.
+    order = np.lexsort((labels, *np.atleast_2d(raw.T)))
     raw, labels, dates = raw[order], labels[order], scored["prediction_date"].to_numpy()[order]
-    kind = plan.usecase.model.calibrate
-    calibration = fit_isotonic(raw, labels) if kind == "isotonic" else Calibration()
+    target = model.target
+    calibration, threshold = target.finish(raw, labels, plan.usecase.model.calibrate)
     scores = calibration.apply(raw)
-    threshold = best_f1_threshold(scores, labels)
     seen = reference.with_scores(model.reference, scores, dates)
-    found = {name: metric(labels, scores, threshold) for name, metric in METRICS.items()}
+    found = measured(target, labels, Scored(scores, threshold))
     return replace(model, calibration=calibration, threshold=threshold, reference=seen), found
-
-
-def _rows(part: DataFrame, name: str) -> int:
-    rows, yes = part.agg(F.count("*"), F.sum("label")).collect()[0]
-    if not rows:
-        raise Refused(
-            f"The {name} part of the training set has no rows with a known label.",
-            "Bring in the days of that part, or choose another cutoff.",
-        )
-    if yes in (0, rows):
-        raise Refused(
-            f"All {rows} rows of the {name} part have the same label, {'yes' if yes else 'no'}.",
-            "Look at label.expression, or choose a later cutoff.",
-        )
-    return int(rows)
-
-
-def _column(rows: pa.Table, name: str) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = rows[name].to_numpy()
-    return found

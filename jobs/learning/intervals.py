@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.learning.metrics import METRICS
-from jobs.learning.tally import Counter
+from jobs.learning.holdout import Scored
+from jobs.learning.metrics.metric import Array, Metric
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from jobs.learning.targets.target import Target
 
 RESAMPLES = 1000
 FEWEST_DATES = 10
@@ -75,10 +77,10 @@ class Resamples:
 
     def distributions(
         self,
+        target: Target,
         metrics: tuple[str, ...],
         labels: Array,
-        scores: Array,
-        threshold: float,
+        scored: Scored,
         rows: NDArray[np.bool_] | None = None,
     ) -> dict[str, Array]:
         """Each metric under all draws, shape (1 + resamples,); the first is of the rows as given.
@@ -86,27 +88,27 @@ class Resamples:
         `rows` narrows to a slice without changing the draws.
         """
         chosen = slice(None) if rows is None else rows
-        counter = Counter.of(labels[chosen], scores[chosen], self.groups[chosen], self.n)
+        counter = target.counter(labels[chosen], scored.at(chosen), self.groups[chosen], self.n)
         found: dict[str, list[Array]] = {name: [] for name in metrics}
-        for weights in (np.ones((1, self.n)), *self.weights(len(counter.scores))):
+        for weights in (np.ones((1, self.n)), *self.weights(counter.width)):
             tallied = counter.tally(weights)
             for name, values in found.items():
-                values.append(METRICS[name].values(tallied, threshold))
+                values.append(target.metrics[name].values(tallied))
         return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def estimate(distribution: Array, confidence: float) -> Estimate:
+def estimate(metric: Metric, distribution: Array, confidence: float) -> Estimate:
     """The first value and the central percentile interval of the others."""
     value, draws = distribution[0], distribution[1:]
     if np.isnan(value):
-        return Estimate(None, reason="its rows do not hold both classes")
+        return Estimate(None, reason=metric.undefined)
     if np.isnan(draws).mean() > UNDEFINED:
-        return Estimate(float(value), reason="too few rows of one class for an interval")
+        return Estimate(float(value), reason=metric.unsure)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail])
     return Estimate(float(value), float(low), float(high))
 
 
-def gain(metric: str, of: Array, over: Array, confidence: float) -> Estimate:
+def gain(metric: Metric, of: Array, over: Array, confidence: float) -> Estimate:
     """The paired gain of one distribution over another; positive is better."""
-    return estimate(METRICS[metric].sign * (of - over), confidence)
+    return estimate(metric, metric.sign * (of - over), confidence)

@@ -35,15 +35,15 @@ def labels_of(plan: Plan, silver: DataFrame) -> DataFrame:
     it superseded stay superseded. `matured_at` is the local midnight `maturity` days after the
     prediction date has ended, in UTC. Columns: those of `gold.labels`.
     """
-    usecase = plan.usecase
+    usecase, table = plan.usecase, Tables(plan).labels()
     days = 1 + usecase.label.maturity
     final = F.to_utc_timestamp(
         F.date_add("prediction_date", days).cast("timestamp"), usecase.timezone
     )
     return (
         silver.withColumn("prediction_date", F.col(usecase.entity.date))
-        .withColumn("label", F.expr(usecase.label.expression).cast("double"))
+        .withColumn("label", F.expr(usecase.label.expression).cast(table.schema["label"].dataType))
         .where(F.col("label").isNotNull())
         .withColumn("matured_at", final)
-        .select(*Tables(plan).labels().schema.names)
+        .select(*table.schema.names)
     )

@@ -21,21 +21,24 @@ from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates.boosted import FILE
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.candidates.kinds import restored
+from jobs.learning.targets.kinds import restored as target_from
+from jobs.learning.targets.target import Target
 
 INDEX = "model.json"
 DESCRIPTION = "MLmodel"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
 class Model:
-    """A candidate with its calibration and threshold: from feature columns to probabilities.
+    """A candidate with its calibration and threshold: from feature columns to scores.
 
     Attributes:
         use_case: whose model it is.
         cutoff: date of the training cutoff, ISO.
         numeric, categorical, timestamp, text: the feature columns it was trained with, by kind.
-        threshold: calibrated score from which a row counts as yes.
+        target: the type of label that it predicts.
+        threshold: calibrated score from which a row counts as yes, where the target has such.
         reference: what the training data looked like (`reference.seen`), and under `score` the
             validation scores (`reference.with_scores`).
     """
@@ -47,8 +50,9 @@ class Model:
     timestamp: tuple[str, ...]
     text: tuple[str, ...]
     candidate: Candidate
+    target: Target
     calibration: Calibration
-    threshold: float
+    threshold: float | None
     reference: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,7 +60,7 @@ class Model:
         return (*self.numeric, *self.categorical, *self.timestamp, *self.text)
 
     def score(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        """Calibrated probabilities of yes, one a row."""
+        """Finished scores, shape (rows, *`Target.shape`)."""
         return self.calibration.apply(self.candidate.raw(batch))
 
     def files(self) -> dict[str, bytes]:
@@ -72,6 +76,7 @@ class Model:
             "text": self.text,
             "kind": self.candidate.kind,
             "candidate": self.candidate.parameters(),
+            "target": self.target.to_json(),
             "calibration": self.calibration.to_json(),
             "threshold": self.threshold,
             "reference": self.reference,
@@ -95,6 +100,9 @@ class Model:
         columns: list[ColSpec | TensorSpec] = [
             ColSpec(kind, name, required=False) for kind, names in kinds for name in names
         ]
+        scores: list[ColSpec | TensorSpec] = [
+            ColSpec(DataType.double, name) for name in self.target.outputs
+        ]
         flavors: dict[str, Any] = {"daybreak": {"data": INDEX, "kind": self.candidate.kind}}
         if FILE in self.candidate.files():
             flavors["xgboost"] = {
@@ -106,7 +114,7 @@ class Model:
             utc_time_created=self.cutoff,
             model_uuid=None,
             flavors=flavors,
-            signature=ModelSignature(Schema(columns), Schema([ColSpec(DataType.double, "score")])),
+            signature=ModelSignature(Schema(columns), Schema(scores)),
         )
         text: str = described.to_yaml()
         return text.encode()
@@ -143,6 +151,7 @@ def opened(files: Mapping[str, bytes], digest: str, name: str) -> Model:
         timestamp=tuple(index["timestamp"]),
         text=tuple(index["text"]),
         candidate=restored(index["kind"], index["candidate"], beside),
+        target=target_from(index["target"]),
         calibration=Calibration.from_json(index["calibration"]),
         threshold=index["threshold"],
         reference=index["reference"],

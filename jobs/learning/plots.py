@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs.learning.evaluate import Holdout, Scored
-from jobs.learning.evaluation import Evaluation
-from jobs.learning.tally import tally
+from jobs.learning.evaluation import CalibrationBin
+from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.metrics.metric import Array
+from jobs.learning.metrics.tally import tally
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from jobs.learning.targets.target import Target
+
 BARS = 20
 
 
 def drawn(
-    evaluation: Evaluation,
+    target: Target,
     holdout: Holdout,
     models: Mapping[str, Scored],
     importance: Mapping[str, float],
 ) -> dict[str, bytes]:
-    """File name and PNG of ROC, precision-recall, calibration and importance."""
-    pictures = {
-        "roc.png": _roc(holdout, models),
-        "precision_recall.png": _precision_recall(holdout, models),
-        "calibration.png": _calibration(evaluation),
-    }
+    """File name and PNG of the target's own pictures, and of what counts most."""
+    pictures = target.pictures(holdout, models)
     if importance:
         pictures["importance.png"] = _importance(importance)
     return {name: _png(figure) for name, figure in pictures.items()}
 
 
-def _roc(holdout: Holdout, models: Mapping[str, Scored]) -> Figure:
+def roc(labels: Array, models: Mapping[str, Array]) -> Figure:
+    """The ROC curve of each model's scores."""
     figure, axes = _empty("False positive rate", "True positive rate")
-    for name, model in models.items():
-        counts = tally(holdout.labels, model.scores)
+    for name, scores in models.items():
+        counts = tally(labels, scores)
         yes, no = (np.cumsum(part[0, ::-1]) for part in (counts.yes, counts.no))
         axes.plot(np.append(0, no / no[-1]), np.append(0, yes / yes[-1]), label=name)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
@@ -47,21 +47,23 @@ def _roc(holdout: Holdout, models: Mapping[str, Scored]) -> Figure:
     return figure
 
 
-def _precision_recall(holdout: Holdout, models: Mapping[str, Scored]) -> Figure:
+def precision_recall(labels: Array, models: Mapping[str, Array]) -> Figure:
+    """Precision by recall of each model's scores."""
     figure, axes = _empty("Recall", "Precision")
-    for name, model in models.items():
-        counts = tally(holdout.labels, model.scores)
+    for name, scores in models.items():
+        counts = tally(labels, scores)
         yes, both = (np.cumsum(part[0, ::-1]) for part in (counts.yes, counts.both))
         axes.step(yes / yes[-1], yes / both, where="post", label=name)
     axes.legend()
     return figure
 
 
-def _calibration(evaluation: Evaluation) -> Figure:
-    figure, axes = _empty("Mean score", "Share of yes")
-    for found in evaluation.candidates:
-        points = [(bin_.mean_score, bin_.share_of_yes) for bin_ in found.calibration]
-        axes.plot(*zip(*points, strict=True), marker="o", label=found.name)
+def reliability(tables: Mapping[str, Sequence[CalibrationBin]], x: str, y: str) -> Figure:
+    """How often scores came true, by model."""
+    figure, axes = _empty(x, y)
+    for name, table in tables.items():
+        points = [(bin_.mean_score, bin_.share_of_yes) for bin_ in table]
+        axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
     axes.legend()
     return figure

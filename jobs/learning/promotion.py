@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jobs.label_types import WORDS
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation, SliceResult
 from jobs.learning.intervals import Estimate
 from jobs.usecase import Promote
-
-WORDS = {"roc_auc": "ROC AUC", "pr_auc": "average precision", "log_loss": "log loss"}
 
 
 @dataclass(frozen=True)

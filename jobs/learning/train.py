@@ -19,19 +19,22 @@ from pyspark.sql import functions as F
 
 from jobs.context import Context, StepResult
 from jobs.errors import Refused
+from jobs.label_types import WORDS
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
 from jobs.learning.candidates.boosted import Fit
 from jobs.learning.dataset import Parts, labelled, set_aside, versions
-from jobs.learning.evaluate import CHAMPION, Holdout, Scored
+from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
+from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
-from jobs.learning.scoring import with_scores
+from jobs.learning.scoring import from_arrow, with_scores
+from jobs.learning.targets.kinds import target_of
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
 
@@ -70,7 +73,8 @@ def train(
         attempt: of this training, and whether others go on; runs of those that do not are closed.
 
     Raises:
-        Refused: no rows, one class only, or a feature that gives the label away.
+        Refused: no rows, labels that nothing can be learned from, or a feature that gives the
+            label away.
         Unavailable: a Spark worker or MLflow was lost, or rows were erased meanwhile.
     """
     split = _split(ctx)
@@ -96,15 +100,14 @@ def train(
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, parameters(ctx.plan.usecase.model, trained.settings))
             client.set_terminated(run_id, "FINISHED")
-    best = max(trained.validation, key=lambda kind: trained.validation[kind]["roc_auc"])
+    best, said = _best(trained, ctx.plan.usecase.label.kind.told)
     return StepResult(
         step="train",
         use_case=ctx.plan.name,
         dates=ctx.dates,
         sentence=(
             f"{len(trained.models)} candidates learned from {trained.rows['train']} rows of "
-            f"{split.train}; on validation {best} is best, with ROC AUC "
-            f"{trained.validation[best]['roc_auc']:.4f}."
+            f"{split.train}; on validation {best} is best, with {said}."
         ),
         rows=trained.rows,
         facts={"run_id": run_id},
@@ -117,7 +120,8 @@ def evaluate(ctx: Context) -> StepResult:
     Option: `run_id` (the run of that training; default: the latest of this cutoff and holdout).
 
     Raises:
-        Refused: there is no such training, or the holdout has no rows or one class only.
+        Refused: there is no such training, or the holdout has no rows, or labels that say
+            nothing about a model.
         Unavailable: MLflow was lost.
     """
     client = registry.connect(ctx.plan.settings)
@@ -137,12 +141,13 @@ def evaluate(ctx: Context) -> StepResult:
         found = evaluation.evaluate(
             holdout,
             scored,
+            target=target_of(ctx.plan.usecase),
             metric=ctx.plan.usecase.model.metric,
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
         ).model_copy(update={"champion_version": champion, "champion_problem": problem})
         importance = models[found.challenger].candidate.importance()
-        pictures = drawn(found, holdout, scored, importance)
+        pictures = drawn(target_of(ctx.plan.usecase), holdout, scored, importance)
         _log_evaluation(client, run.info.run_id, found, pictures)
     best = found.of(found.challenger).metrics[found.metric]
     return StepResult(
@@ -211,6 +216,14 @@ def promote(ctx: Context) -> StepResult:
             "evaluation": found.model_dump(mode="json"),
         },
     )
+
+
+def _best(trained: Trained, metric: str) -> tuple[str, str]:
+    """The candidate that is best on validation by a metric, and what it is there in words."""
+    found = {kind: each[metric] for kind, each in trained.validation.items()}
+    sign = next(iter(trained.models.values())).target.metrics[metric].sign
+    best = max(found, key=lambda kind: sign * found[kind])
+    return best, f"{WORDS[metric]} {found[best]:.4f}"
 
 
 def _rules(ctx: Context) -> Promote:
@@ -288,7 +301,8 @@ def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
     """Features and labels of the holdout, as known once its last label was final."""
     final = split.holdout.last + dt.timedelta(days=1 + ctx.plan.usecase.label.maturity)
     known_at = ctx.plan.cutoff(max(ctx.date, final))
-    rows = labelled(ctx.tables, ctx.engine.session(), split.holdout, known_at)
+    known = labelled(ctx.tables, ctx.engine.session(), split.holdout, known_at)
+    rows = target_of(ctx.plan.usecase).coded(known)
     slices = [
         F.expr(spec.expression).cast("string").alias(f"_slice_{spec.name}")
         for spec in ctx.plan.usecase.slices
@@ -321,7 +335,7 @@ def _scored(
         dates=found["prediction_date"].to_numpy().astype("datetime64[D]"),
         slices={n: np.array(found[f"_slice_{n}"].to_pylist(), dtype=object) for n in names},
     )
-    scored = {n: Scored(found[n].to_numpy(), model.threshold) for n, model in models.items()}
+    scored = {n: Scored(from_arrow(found[n]), model.threshold) for n, model in models.items()}
     return holdout, scored
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobs.learning.candidates.boosted import Fit, Shares, fit
-from jobs.learning.metrics import METRICS
 from jobs.usecase import Model
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def tuned(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     best: list[tuple[float, Fit, dict[str, Any]]] = []
-    sign = METRICS[spec.metric].sign
+    sign = data.boosting.sign
 
     def objective(trial: optuna.Trial) -> float:
         drawn = {} if trial.number == 0 else _space(trial)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.context import Context, StepResult
 from jobs.learning.bins import bins_of, count
+from jobs.learning.targets.kinds import target_of
 from jobs.learning.weeks import WEEK
 from jobs.monitoring import retrain
 from jobs.monitoring.drift import Drift, compare
@@ -47,7 +48,9 @@ def measure(context: Context, scored: tuple[DataFrame, int] | None) -> StepResul
         step="monitor",
         use_case=plan.name,
         dates=context.dates,
-        sentence=sentence(plan.name, date, drift, performance, freshness),
+        sentence=sentence(
+            plan.name, date, drift, performance, freshness, plan.usecase.label.kind.told
+        ),
         rows={"drift": len(drift), "performance": len(performance)},
         facts={
             "drifted": [one.feature for one in drift if one.drifted],
@@ -63,21 +66,20 @@ def sentence(
     drift: Sequence[Drift],
     performance: Sequence[Measured],
     freshness: Freshness,
+    told: str,
 ) -> str:
-    """The night in one sentence."""
+    """The night in one sentence; `told` is the metric of the matured scores in it."""
     drifted = [one for one in drift if one.drifted]
     said = f"{len(drifted)} of {len(drift)} features drifted"
     if drifted:
         worst = sorted(drifted, key=lambda one: -one.psi)[:3]
         each = [f"{one.feature} psi {one.psi:.2f}, over {one.bound:.2f}" for one in worst]
         said += f" ({'; '.join(each)})"
-    areas = [
-        m for m in performance if (m.slice, m.metric) == (ALL, "roc_auc") and m.value is not None
-    ]
-    if areas:
-        newest = max(areas, key=lambda one: one.prediction_date)
+    matured = [m for m in performance if (m.slice, m.metric) == (ALL, told) and m.value is not None]
+    if matured:
+        newest = max(matured, key=lambda one: one.prediction_date)
         said += (
-            f"; roc_auc of {newest.prediction_date} was {newest.value:.3f} on {newest.rows} rows "
+            f"; {told} of {newest.prediction_date} was {newest.value:.3f} on {newest.rows} rows "
             f"({newest.matured_share:.0%} of the labels are final)"
         )
     return f"{name} monitor {date}: {said}; {freshness.sentence}."
@@ -125,7 +127,7 @@ def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
         published,
         moment,
     )
-    return measure_performance(found, plan.usecase.slices, published)
+    return measure_performance(found, target_of(plan.usecase), plan.usecase.slices, published)
 
 
 def _freshness(context: Context, moment: dt.datetime) -> Freshness:

@@ -26,7 +26,7 @@ def score(frame: DataFrame, model: LoadedModel, tables: Tables) -> DataFrame:
     return tables.predictions().conforming(
         scored.withColumns(
             {
-                "prediction": F.col("score") >= F.lit(model.model.threshold),
+                **model.model.target.predicted(model.model.threshold),
                 "model_version": F.lit(model.version),
                 "scored_at": F.current_timestamp(),
             }

@@ -108,12 +108,12 @@ def features(plan: Plan, dates: Dates) -> Suite:
 
 def labels(plan: Plan) -> Suite:
     """The suite of `gold.labels`; a night before which nothing has happened yet has no rows."""
-    table = Tables(plan).labels()
+    table, values = Tables(plan).labels(), list(plan.usecase.label.kind.values)
     return Suite(
         table.name,
         (
             *_not_null((*table.key, "prediction_date", "matured_at"), "label"),
-            Expected(IN_SET, {"column": "label", "value_set": [0.0, 1.0]}, "label.expression"),
+            Expected(IN_SET, {"column": "label", "value_set": values}, "label.expression"),
             _unique(table.key, "entity.key"),
         ),
     )

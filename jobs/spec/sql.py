@@ -13,6 +13,7 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import ParseError, TokenError
 
 from jobs.guess import guess
+from jobs.label_types import NEITHER
 from jobs.spec.document import Document, Problem
 from jobs.usecase import Source, UseCase
 
@@ -32,7 +33,6 @@ UNSTEADY = {
 }
 ONE_ROW = "and an expression sees one row at a time"
 SAME = "and a step that runs again must give the same"
-YES_OR_NO = ("boolean", "integer", "number")
 
 Steps = tuple[str | int, ...]
 
@@ -47,6 +47,7 @@ class Expression:
         over: what a name in it should be, for people.
         columns: the row's columns by name, with their types.
         alone: the types that a column may have which is all of the expression; empty: any.
+        other: what is to be said of a column of another type.
     """
 
     at: Steps
@@ -54,6 +55,7 @@ class Expression:
     over: str
     columns: Mapping[str, str]
     alone: tuple[str, ...] = ()
+    other: str = NEITHER
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def expressions(usecase: UseCase) -> Iterator[Expression]:
     label = usecase.label
     of_row = _types(usecase.sources[label.source]) | {"prediction_date": "date"}
     at = ("label", "expression")
-    yield Expression(at, label.expression, f"a column of source {label.source}", of_row, YES_OR_NO)
+    over, kind = f"a column of source {label.source}", label.kind
+    columns, of_another = kind.from_columns, kind.of_another
+    yield Expression(at, label.expression, over, of_row, columns, of_another)
     of_row = dict.fromkeys((*usecase.features.names, *usecase.entity.key, "prediction_date"), "")
     for index, one in enumerate(usecase.slices):
         at = ("slices", index, "expression")
@@ -157,5 +161,4 @@ def _alone(tree: exp.Expr, expression: Expression) -> Iterator[Wrong]:
     column = tree.unnest()
     kind = expression.columns.get(column.name.lower()) if isinstance(column, exp.Column) else None
     if kind and expression.alone and kind not in expression.alone:
-        said = f"{column.name!r} is a {kind}, which is neither true nor false: compare it with one"
-        yield Wrong(0, said)
+        yield Wrong(0, f"{column.name!r} is a {kind}, {expression.other}")

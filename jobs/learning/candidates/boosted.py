@@ -31,6 +31,7 @@ from jobs.learning.bounded import within
 from jobs.learning.dataset import Parts
 from jobs.learning.recipe.fit import FOLD, fold_of
 from jobs.learning.recipe.recipe import Matrix, Recipe
+from jobs.learning.targets.target import Boosting
 from jobs.usecase import Model
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ FOUND = StructType(
         StructField("rounds", LongType()),
     ]
 )
-EVAL_METRICS = {"roc_auc": "auc", "pr_auc": "aucpr", "log_loss": "logloss"}
 # A fit that takes longer has lost a worker without Spark's noticing.
 FIT_SECONDS = 3600.0
 # Smaller shares leave an XGBoost worker without rows, which crashes it.
@@ -89,7 +89,7 @@ class Fit:
     """A fitted candidate and how it came about.
 
     Attributes:
-        best: the metric on validation at the best round.
+        best: the metric of `Boosting` on validation at the best round.
         rounds: trees kept.
     """
 
@@ -100,21 +100,24 @@ class Fit:
 
 @dataclass(frozen=True)
 class Shares:
-    """Train and validation rows, one partition for each XGBoost worker."""
+    """Train and validation rows, one partition for each XGBoost worker, and what to learn."""
 
     frame: DataFrame
     recipe: Recipe
     workers: int
+    boosting: Boosting
 
 
-def shares(parts: Parts, recipe: Recipe, key: tuple[str, ...], workers: int) -> Shares:
+def shares(
+    parts: Parts, recipe: Recipe, key: tuple[str, ...], workers: int, boosting: Boosting
+) -> Shares:
     """Both parts dealt to the workers by key, and sorted, so that fits repeat."""
     needed = [*(name for name, _ in recipe.inputs), LABEL, FOLD]
     flagged = parts.train.withColumn(FOLD, fold_of(key)).unionByName(
         parts.validation.withColumn(FOLD, F.lit(None).cast("long"))
     )
     ordered = flagged.repartition(workers, *key).sortWithinPartitions(*key)
-    return Shares(ordered.select(*needed), recipe, workers)
+    return Shares(ordered.select(*needed), recipe, workers, boosting)
 
 
 def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
@@ -130,10 +133,9 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
         master=str(spark.conf.get("spark.master")),
         settings={
             **parameters,
-            "objective": "binary:logistic",
+            **data.boosting.settings,
             "tree_method": "hist",
             "device": "cpu",
-            "eval_metric": EVAL_METRICS[spec.metric],
             "seed": spec.seed,
         },
         rounds=spec.rounds,

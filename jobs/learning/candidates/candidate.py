@@ -18,7 +18,7 @@ class Candidate(Protocol):
         """Its name among the candidates, such as `linear`."""
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        """Uncalibrated scores between 0 and 1, one a row.
+        """Uncalibrated scores, shape (rows, *`Target.shape`).
 
         Raises:
             Refused: a feature column is missing.

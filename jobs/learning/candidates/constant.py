@@ -1,4 +1,4 @@
-"""The constant: everybody gets the training part's rate."""
+"""The constant: everybody gets the same score."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import functions as F
 
 from jobs.learning.dataset import Parts
+from jobs.learning.targets.target import Score, Target, read
 
 
 @dataclass(frozen=True)
 class Constant:
-    """One score for all rows: `rate`, the share of yes in training."""
+    """One score for all rows, such as the share of yes in training."""
 
-    rate: float
+    score: Score
     kind: str = "constant"
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        return np.full(batch.num_rows, self.rate)
+        return np.full((batch.num_rows, *np.shape(self.score)), self.score)
 
     def parameters(self) -> dict[str, Any]:
-        return {"rate": self.rate}
+        return {"score": self.score}
 
     def files(self) -> dict[str, bytes]:
         return {}
@@ -35,9 +35,9 @@ class Constant:
 
     @classmethod
     def from_parameters(cls, written: Mapping[str, Any], files: Mapping[str, bytes]) -> Constant:
-        return cls(written["rate"])
+        return cls(read(written["score"]))
 
 
-def fit(parts: Parts) -> Constant:
-    """Average the training part's labels."""
-    return Constant(float(parts.train.agg(F.avg("label")).collect()[0][0]))
+def fit(parts: Parts, target: Target, metric: str) -> Constant:
+    """The score that is best for all rows of the training part where `metric` decides."""
+    return Constant(target.constant(parts.train, metric))

@@ -1,8 +1,8 @@
-"""The linear candidate: logistic regression on standardised features."""
+"""The linear candidate: a linear model of standardised features."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,26 +11,38 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.linear_model import LogisticRegression
 
 from jobs.learning.candidates.scaling import Scaling, fit_scaling
 from jobs.learning.recipe.fit import FOLD
 from jobs.learning.recipe.recipe import Recipe
+from jobs.learning.targets.target import Target
 
 # A light ridge: enough to make collinear 0/1 columns identifiable.
 RIDGE = 1e-4
 # Of the kept coefficients, so that how a machine adds up cannot change a model.
 DIGITS = 7
-# Newton steps take some ten, L-BFGS some hundred.
-MOST_STEPS = 1000
+
+
+def _logistic(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(margin, -500, 500)))
+    return chances
+
+
+# From the sum of a row's columns, each times its coefficient, and the intercept to its score.
+LINKS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"logistic": _logistic}
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Coefficients of the standardised columns, and the intercept."""
+    """Coefficients of the standardised columns, and the intercept.
+
+    Attributes:
+        link: the name of what makes scores of the sums, among `LINKS`.
+    """
 
     recipe: Recipe
     scaling: Scaling
+    link: str
     coefficients: tuple[float, ...]
     intercept: float
     kind: str = "linear"
@@ -46,13 +58,13 @@ class Linear:
             margin = ready @ self._weights + self.intercept
         else:
             margin = np.einsum("ij,j->i", ready, self._weights) + self.intercept
-        chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(margin, -500, 500)))
-        return chances
+        return LINKS[self.link](margin)
 
     def parameters(self) -> dict[str, Any]:
         return {
             "recipe": self.recipe.to_json(),
             "scaling": self.scaling.to_json(),
+            "link": self.link,
             "coefficients": list(self.coefficients),
             "intercept": self.intercept,
         }
@@ -70,12 +82,13 @@ class Linear:
         return cls(
             Recipe.from_json(written["recipe"], files),
             Scaling.from_json(written["scaling"]),
+            written["link"],
             tuple(written["coefficients"]),
             written["intercept"],
         )
 
 
-def fit(rows: pa.Table, recipe: Recipe) -> Linear:
+def fit(rows: pa.Table, recipe: Recipe, target: Target) -> Linear:
     """Fit with a light ridge (scikit-learn), on a sample of the training part.
 
     A line through some hundred columns is settled by far fewer rows than trees can use: see
@@ -86,11 +99,6 @@ def fit(rows: pa.Table, recipe: Recipe) -> Linear:
     """
     matrix = recipe.matrix(rows, rows[FOLD])
     scaling = fit_scaling(matrix, recipe)
-    ready = scaling.apply(matrix)
-    # Newton steps need a square of the columns, of which a sparse matrix has too many.
-    solver = "lbfgs" if issparse(ready) else "newton-cholesky"
-    ridge = 1 / (RIDGE * ready.shape[0])
-    learner = LogisticRegression(C=ridge, solver=solver, max_iter=MOST_STEPS)
-    learner.fit(ready, rows["label"].to_numpy())
-    values = [float(f"{value:.{DIGITS}g}") for value in learner.coef_[0]]
-    return Linear(recipe, scaling, tuple(values), float(f"{learner.intercept_[0]:.{DIGITS}g}"))
+    line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), RIDGE)
+    values = [float(f"{value:.{DIGITS}g}") for value in line.coefficients]
+    return Linear(recipe, scaling, line.link, tuple(values), float(f"{line.intercept:.{DIGITS}g}"))

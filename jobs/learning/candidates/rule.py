@@ -1,4 +1,4 @@
-"""The rule of thumb: the label's rate in each group, shrunk towards the overall rate."""
+"""The rule of thumb: a score for each group, shrunk towards that of all rows."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.learning.dataset import Parts
 from jobs.learning.recipe.rows import require
+from jobs.learning.targets.target import Score, Target, read
 from jobs.usecase import Rate
 
 Group = tuple[str | float | None, ...]
@@ -22,21 +23,21 @@ Group = tuple[str | float | None, ...]
 
 @dataclass(frozen=True)
 class Rule:
-    """Rates by group; a group never seen in training gets the overall rate.
+    """Scores by group; a group never seen in training gets the overall score.
 
     Attributes:
         by: the features whose values name a group.
-        groups: the values of `by` and the group's rate.
-        overall: the rate of all training rows.
+        groups: the values of `by` and the group's score, such as its rate of yes.
+        overall: the score of all training rows.
     """
 
     by: tuple[str, ...]
-    groups: tuple[tuple[Group, float], ...]
-    overall: float
+    groups: tuple[tuple[Group, Score], ...]
+    overall: Score
     kind: str = "rule"
 
     @cached_property
-    def _rates(self) -> dict[Group, float]:
+    def _scores(self) -> dict[Group, Score]:
         return dict(self.groups)
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
@@ -50,11 +51,12 @@ class Rule:
             values = coded.dictionary.to_pylist()
             distinct, place = np.unique(pairs, return_inverse=True)
             seen = [(*seen[pair // width], values[pair % width]) for pair in distinct.tolist()]
-        rates = [self._rates.get(group, self.overall) for group in seen]
-        return np.array(rates, dtype=np.float64)[place]
+        scores = [self._scores.get(group, self.overall) for group in seen]
+        of_groups = np.array(scores, dtype=np.float64).reshape(-1, *np.shape(self.overall))
+        return of_groups[place]
 
     def parameters(self) -> dict[str, Any]:
-        groups = [[list(values), rate] for values, rate in self.groups]
+        groups = [[list(values), score] for values, score in self.groups]
         return {"by": list(self.by), "groups": groups, "overall": self.overall}
 
     def files(self) -> dict[str, bytes]:
@@ -65,25 +67,29 @@ class Rule:
 
     @classmethod
     def from_parameters(cls, written: Mapping[str, Any], files: Mapping[str, bytes]) -> Rule:
-        groups = tuple((tuple(values), rate) for values, rate in written["groups"])
-        return cls(tuple(written["by"]), groups, written["overall"])
+        groups = tuple((tuple(values), read(score)) for values, score in written["groups"])
+        return cls(tuple(written["by"]), groups, read(written["overall"]))
 
 
-def fit(parts: Parts, spec: Rate) -> Rule:
-    """Rates on the training part: (yes + prior_rows * overall) / (rows + prior_rows).
+def fit(parts: Parts, spec: Rate, target: Target) -> Rule:
+    """Means on the training part: (sum + prior_rows * overall) / (rows + prior_rows).
 
-    The shrinkage is the posterior mean of a beta prior of `prior_rows` rows (Efron and Morris,
-    1975, for why shrunken rates beat plain ones).
+    What is summed are the target's summands, such as the yes of binary labels. For these the
+    shrinkage is the posterior mean of a beta prior of `prior_rows` rows (Efron and Morris, 1975,
+    for why shrunken rates beat plain ones).
     """
     # NaN is no JSON, and does not equal itself.
     by = [F.when(F.isnan(n), None).otherwise(F.col(n)).alias(n) if kind == "double" else F.col(n)
           for n, kind in parts.train.dtypes if n in spec.by]  # fmt: skip
-    counts = parts.train.select(*by, "label").groupBy(*spec.by)
-    rows = counts.agg(F.sum("label").alias("yes"), F.count("*").alias("n")).collect()
-    overall = sum(row["yes"] for row in rows) / sum(row["n"] for row in rows)
-    prior = spec.prior_rows
+    summed = [F.sum(summand) for summand in target.summands()]
+    found = parts.train.select(*by, "label").groupBy(*spec.by).agg(F.count("*"), *summed).collect()
+    width = len(spec.by)
+    rows = np.array([row[width] for row in found])
+    sums = np.array([row[width + 1 :] for row in found])
+    overall = sums.sum(axis=0) / rows.sum()
+    means = (sums + spec.prior_rows * overall) / (rows + spec.prior_rows)[:, None]
     groups = [
-        (tuple(row[name] for name in spec.by), (row["yes"] + prior * overall) / (row["n"] + prior))
-        for row in rows
+        (tuple(row[:width]), target.score_of(mean)) for row, mean in zip(found, means, strict=True)
     ]
-    return Rule(spec.by, tuple(sorted(groups, key=lambda group: repr(group[0]))), overall)
+    ordered = tuple(sorted(groups, key=lambda group: repr(group[0])))
+    return Rule(spec.by, ordered, target.score_of(overall))

@@ -21,6 +21,7 @@ from jobs.learning.candidates import boosted
 from jobs.learning.dataset import Parts
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
 from jobs.learning.recipe.recipe import Recipe
+from jobs.learning.targets.kinds import target_of
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.usecase import UseCase
@@ -110,7 +111,9 @@ def frame(spark: SparkSession, data: pd.DataFrame) -> DataFrame:
 def dealt(spark: SparkSession, plan: Plan, cutoff: dt.date, workers: int) -> boosted.Shares:
     """What some XGBoost workers would learn from: 45 days of 200 parcels."""
     parts = Parts.of(frame(spark, rows(days=45, per_day=200)), plan.split(cutoff))
-    return boosted.shares(parts, recipe(parts.train, plan), plan.usecase.entity.key, workers)
+    boosting = target_of(plan.usecase).boosting(plan.usecase.model.metric)
+    key = plan.usecase.entity.key
+    return boosted.shares(parts, recipe(parts.train, plan), key, workers, boosting)
 
 
 def recipe(train: DataFrame, plan: Plan) -> Recipe:

@@ -18,6 +18,7 @@ from jobs.learning.candidates import boosted
 from jobs.learning.dataset import Parts
 from jobs.learning.recipe.fit import FOLD
 from jobs.learning.recipe.recipe import Recipe, beside
+from jobs.learning.targets.binary import Binary
 from jobs.plan import Plan, Split
 from tests.unit.learning import parcels
 
@@ -91,8 +92,9 @@ def test_a_worker_without_a_row_of_validation_learns_with_the_others(
     parts = Parts.of(parcels.frame(spark, data), split)
     lonely = Parts(parts.train, parts.validation.limit(1))
     recipe = parcels.recipe(parts.train, parcel_plan)
-    shared = boosted.shares(lonely, recipe, parcel_plan.usecase.entity.key, 2)
-    model = parcel_plan.usecase.model.model_copy(update={"metric": "log_loss"})
+    boosting = Binary().boosting("log_loss")
+    shared = boosted.shares(lonely, recipe, parcel_plan.usecase.entity.key, 2, boosting)
+    model = parcel_plan.usecase.model
     found = boosted.fit(shared, model, model.parameters)
     held_out = shared.frame.where(f"{FOLD} is null").count()
     assert (shared.frame.rdd.getNumPartitions(), held_out) == (2, 1)

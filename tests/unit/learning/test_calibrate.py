@@ -8,7 +8,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import f1_score
 
 from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
-from jobs.learning.metrics import METRICS
+from jobs.learning.metrics.binary import METRICS
+from jobs.learning.metrics.tally import tally
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def test_isotonic_is_close_to_scikit_learn_s_and_keeps_every_rank(overconfident)
     assert np.mean(np.abs(found - expected)) < 0.015
     assert np.array_equal(np.argsort(found), np.argsort(raw))
     assert len(np.unique(found)) == len(np.unique(raw)) > 10 * len(np.unique(expected))
-    assert METRICS["calibration_error"](labels, found) < 0.02
-    assert METRICS["calibration_error"](labels, raw) > 0.1
+    assert METRICS["calibration_error"].of(tally(labels, found)) < 0.02
+    assert METRICS["calibration_error"].of(tally(labels, raw)) > 0.1
 
 
 def test_steps_are_drawn_together_in_their_middles():

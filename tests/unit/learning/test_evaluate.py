@@ -7,8 +7,10 @@ import pytest
 from sklearn.metrics import confusion_matrix, recall_score
 
 from jobs.errors import Refused
-from jobs.learning.evaluate import Holdout, Scored, evaluate
+from jobs.learning.evaluate import evaluate
 from jobs.learning.evaluation import Evaluation
+from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.targets.binary import Binary
 
 N = 2000
 
@@ -30,7 +32,7 @@ def case() -> tuple[Holdout, dict[str, np.ndarray]]:
 def judged(case: tuple[Holdout, dict[str, np.ndarray]], **models: str) -> Evaluation:
     holdout, scores = case
     scored = {name: Scored(scores[which], 0.5) for name, which in models.items()}
-    return evaluate(holdout, scored, metric="roc_auc", confidence=0.95, seed=1)
+    return evaluate(holdout, scored, target=Binary(), metric="roc_auc", confidence=0.95, seed=1)
 
 
 def test_the_best_wins_when_it_is_clearly_better(case):
@@ -82,4 +84,4 @@ def test_calibration_table_counts_every_row(case):
 def test_one_class_is_refused(case):
     holdout = Holdout(np.zeros(N), case[0].dates, {})
     with pytest.raises(Refused, match="0 of them yes"):
-        evaluate(holdout, {}, metric="roc_auc", confidence=0.95, seed=1)
+        evaluate(holdout, {}, target=Binary(), metric="roc_auc", confidence=0.95, seed=1)

@@ -10,7 +10,8 @@ from jobs.errors import Refused
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.dataset import Parts
 from jobs.learning.fitting import fit_all
-from jobs.learning.metrics import METRICS
+from jobs.learning.metrics.binary import METRICS
+from jobs.learning.metrics.tally import tally
 from jobs.learning.model import INDEX, opened, sha256
 from jobs.learning.reference import sample, seen
 from jobs.learning.reference import with_scores as with_scores_of
@@ -25,8 +26,9 @@ def part(data: pd.DataFrame, dates: object) -> pd.DataFrame:
 def test_every_kind_learned_and_trees_learned_most(trained, data, split):
     assert tuple(trained.models) == SIMPLEST_FIRST
     holdout = part(data, split.holdout)
+    roc_auc = METRICS["roc_auc"]
     auc = {
-        kind: METRICS["roc_auc"](holdout["label"].to_numpy(), model.score(parcels.batch(holdout)))
+        kind: roc_auc.of(tally(holdout["label"].to_numpy(), model.score(parcels.batch(holdout))))
         for kind, model in trained.models.items()
     }
     assert auc["constant"] == 0.5
@@ -48,7 +50,7 @@ def test_holdout_cannot_influence_a_fit(spark, trained, parcel_plan, split, data
 
 def test_validation_is_not_fitted_on(trained, data, split):
     train = part(data, split.train)
-    assert trained.models["constant"].candidate.rate == pytest.approx(train["label"].mean())
+    assert trained.models["constant"].candidate.score == pytest.approx(train["label"].mean())
     assert trained.rows == {"train": len(train), "validation": len(part(data, split.validation))}
 
 

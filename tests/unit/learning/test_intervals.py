@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from jobs.learning import intervals
+from jobs.learning.holdout import Scored
 from jobs.learning.intervals import Resamples, estimate, gain
-from jobs.learning.metrics import METRICS
+from jobs.learning.metrics.binary import METRICS
+from jobs.learning.metrics.tally import tally
+from jobs.learning.targets.binary import Binary
 
 
 def nights(days: int, per_day: int) -> np.ndarray:
@@ -17,6 +20,16 @@ def nights(days: int, per_day: int) -> np.ndarray:
 def labels_and_signal(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     signal = rng.normal(size=n)
     return (rng.random(n) < 1 / (1 + np.exp(-signal))).astype(float), signal
+
+
+def values(
+    draws: Resamples,
+    metric: str,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    rows: np.ndarray | None = None,
+) -> np.ndarray:
+    return draws.distributions(Binary(), (metric,), labels, Scored(scores, 0.5), rows)[metric]
 
 
 def squash(values: np.ndarray) -> np.ndarray:
@@ -30,11 +43,8 @@ def test_equally_good_models_are_rarely_told_apart():
         labels, signal = labels_and_signal(rng, 900)
         one, other = (squash(signal + rng.normal(scale=1.0, size=900)) for _ in range(2))
         draws = Resamples.of(nights(30, 30), seed)
-        found = [
-            draws.distributions(("roc_auc",), labels, scores, 0.5)["roc_auc"]
-            for scores in (one, other)
-        ]
-        lead = gain("roc_auc", found[0], found[1], 0.95)
+        found = [values(draws, "roc_auc", labels, scores) for scores in (one, other)]
+        lead = gain(METRICS["roc_auc"], found[0], found[1], 0.95)
         told_apart += not lead.low <= 0 <= lead.high
     assert told_apart <= 7  # 5 % of 40 are 2; more than 7 has a chance below 1 in 500.
 
@@ -45,20 +55,18 @@ def test_a_better_model_is_told_apart():
     good, poor = squash(signal), squash(signal + rng.normal(scale=2.0, size=3000))
     draws = Resamples.of(nights(30, 100), 1)
     for metric in ("roc_auc", "pr_auc", "log_loss"):
-        better, worse = (
-            draws.distributions((metric,), labels, scores, 0.5)[metric] for scores in (good, poor)
-        )
-        assert gain(metric, better, worse, 0.95).low > 0
-        assert gain(metric, worse, better, 0.95).high < 0
+        better, worse = (values(draws, metric, labels, scores) for scores in (good, poor))
+        assert gain(METRICS[metric], better, worse, 0.95).low > 0
+        assert gain(METRICS[metric], worse, better, 0.95).high < 0
 
 
 def test_first_value_is_that_of_the_rows_and_lies_within():
     rng = np.random.default_rng(5)
     labels, signal = labels_and_signal(rng, 1000)
     scores = squash(signal)
-    found = Resamples.of(nights(20, 50), 1).distributions(("roc_auc",), labels, scores, 0.5)
-    interval = estimate(found["roc_auc"], 0.95)
-    assert interval.value == pytest.approx(METRICS["roc_auc"](labels, scores))
+    found = values(Resamples.of(nights(20, 50), 1), "roc_auc", labels, scores)
+    interval = estimate(METRICS["roc_auc"], found, 0.95)
+    assert interval.value == pytest.approx(METRICS["roc_auc"].of(tally(labels, scores)))
     assert interval.low < interval.value < interval.high
 
 
@@ -70,7 +78,7 @@ def test_dates_that_hang_together_widen_the_interval():
     widths = []
     for dates in (nights(30, 50), nights(5, 300)):
         draws = Resamples.of(dates, 1)
-        found = estimate(draws.distributions(("brier",), labels, scores, 0.5)["brier"], 0.95)
+        found = estimate(METRICS["brier"], values(draws, "brier", labels, scores), 0.95)
         widths.append(found.high - found.low)
     by_dates, by_rows = widths
     assert by_dates > 2 * by_rows
@@ -93,18 +101,18 @@ def test_a_slice_is_seen_under_the_same_draws():
     labels, signal = labels_and_signal(rng, 600)
     scores, dates = squash(signal), nights(20, 30)
     rows = np.arange(600) % 3 == 0
-    sliced = Resamples.of(dates, 2).distributions(("brier",), labels, scores, 0.5, rows)["brier"]
-    alone = Resamples.of(dates[rows], 2).distributions(("brier",), labels[rows], scores[rows], 0.5)[
-        "brier"
-    ]
+    sliced = values(Resamples.of(dates, 2), "brier", labels, scores, rows)
+    alone = values(Resamples.of(dates[rows], 2), "brier", labels[rows], scores[rows])
     assert np.allclose(sliced, alone)
 
 
 def test_one_class_gives_a_reason_instead_of_a_number():
     draws = Resamples.of(nights(12, 2), 1)
-    found = draws.distributions(("roc_auc",), np.zeros(24), np.linspace(0, 1, 24), 0.5)
-    assert estimate(found["roc_auc"], 0.95).value is None
-    assert "both classes" in estimate(found["roc_auc"], 0.95).reason
+    found = estimate(
+        METRICS["roc_auc"], values(draws, "roc_auc", np.zeros(24), np.linspace(0, 1, 24)), 0.95
+    )
+    assert found.value is None
+    assert "both classes" in found.reason
 
 
 def test_a_single_yes_gives_a_value_but_no_interval():
@@ -112,7 +120,7 @@ def test_a_single_yes_gives_a_value_but_no_interval():
     labels[3] = 1
     draws = Resamples.of(nights(12, 2), 1)
     found = estimate(
-        draws.distributions(("roc_auc",), labels, np.linspace(0, 1, 24), 0.5)["roc_auc"], 0.95
+        METRICS["roc_auc"], values(draws, "roc_auc", labels, np.linspace(0, 1, 24)), 0.95
     )
     assert found.value is not None
     assert found.low is None

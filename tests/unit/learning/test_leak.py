@@ -6,6 +6,7 @@ import pytest
 
 from jobs.errors import Refused
 from jobs.learning.leak import refuse_leaks
+from jobs.learning.targets.binary import Binary
 from jobs.usecase import Features
 
 N = 1000
@@ -30,7 +31,7 @@ LEAKS = {
 )
 def test_a_feature_that_gives_the_label_away_is_named(name, values):
     with pytest.raises(Refused, match=f"The feature {name} alone"):
-        refuse_leaks(rows(**{name: values}), LABELS, SPEC)
+        refuse_leaks(rows(**{name: values}), LABELS, SPEC, Binary())
 
 
 def test_moments_and_text_are_not_looked_at():
@@ -44,12 +45,14 @@ def test_moments_and_text_are_not_looked_at():
     }
     spec = Features.model_validate({**SPEC.model_dump(), **more})
     notes = pa.array([f"note {n}" for n in range(N)])
-    refuse_leaks(rows(at=pa.array(range(N), pa.timestamp("us", "UTC")), note=notes), LABELS, spec)
+    refuse_leaks(
+        rows(at=pa.array(range(N), pa.timestamp("us", "UTC")), note=notes), LABELS, spec, Binary()
+    )
 
 
 def test_good_features_pass():
-    refuse_leaks(rows(number=LABELS + RNG.normal(size=N)), LABELS, SPEC)
+    refuse_leaks(rows(number=LABELS + RNG.normal(size=N)), LABELS, SPEC, Binary())
 
 
 def test_a_name_of_its_own_for_every_row_is_no_leak():
-    refuse_leaks(rows(text=[f"row {place}" for place in range(N)]), LABELS, SPEC)
+    refuse_leaks(rows(text=[f"row {place}" for place in range(N)]), LABELS, SPEC, Binary())

@@ -10,6 +10,7 @@ from jobs.errors import Refused
 from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates.constant import Constant
 from jobs.learning.model import DESCRIPTION, INDEX, Model, opened, sha256
+from jobs.learning.targets.binary import Binary
 
 MODEL = Model(
     use_case="late_parcel",
@@ -19,6 +20,7 @@ MODEL = Model(
     timestamp=("sent_at",),
     text=("note",),
     candidate=Constant(0.25),
+    target=Binary(),
     calibration=Calibration((0.0, 1.0), (0.1, 0.9)),
     threshold=0.3,
 )

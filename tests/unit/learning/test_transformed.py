@@ -12,7 +12,8 @@ from scipy.sparse import issparse
 
 from jobs.learning.dataset import Parts
 from jobs.learning.fitting import Trained, fit_all
-from jobs.learning.metrics import METRICS
+from jobs.learning.metrics.binary import METRICS
+from jobs.learning.metrics.tally import tally
 from jobs.learning.model import INDEX, opened, sha256
 from jobs.learning.scoring import with_scores
 from jobs.plan import Split
@@ -62,7 +63,7 @@ def trained(spark: SparkSession, settings: Settings, split: Split, sent: pd.Data
 
 def area(trained: Trained, kind: str, rows: pd.DataFrame) -> float:
     scores = trained.models[kind].score(parcels.batch(rows))
-    return float(METRICS["roc_auc"](rows["label"].to_numpy(), scores))
+    return METRICS["roc_auc"].of(tally(rows["label"].to_numpy(), scores))
 
 
 def test_words_help_and_a_sender_of_one_parcel_does_no_harm(

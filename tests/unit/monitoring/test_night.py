@@ -65,7 +65,7 @@ def test_a_night_is_said_in_one_sentence(plan: Plan) -> None:
     ]
     area = Measured(dt.date(2013, 10, 1), 2, "all", "roc_auc", 0.712, 0.68, 0.74, 830, 0.985)
     fresh = check(plan, NOW, DAY, 7, NOW - dt.timedelta(hours=2))
-    assert sentence("flight_delay", DAY, drift, [area], fresh) == (
+    assert sentence("flight_delay", DAY, drift, [area], fresh, "roc_auc") == (
         "flight_delay monitor 2013-10-03: 1 of 2 features drifted (temp psi 0.31, over 0.20); "
         "roc_auc of 2013-10-01 was 0.712 on 830 rows (98% of the labels are final); the newest "
         "batch is of 2013-10-03, 2.0 h old, fresh."

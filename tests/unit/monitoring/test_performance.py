@@ -9,7 +9,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import Tables
-from jobs.monitoring.performance import auc_interval, mean_interval, measure, outcomes
+from jobs.learning.metrics.closed_form import auc_interval, mean_interval
+from jobs.learning.targets.binary import Binary
+from jobs.monitoring.performance import measure, outcomes
 from jobs.plan import Plan
 from jobs.settings import Settings
 
@@ -114,7 +116,10 @@ def test_dates_are_measured_on_final_labels_of_the_published_version(
         {DAY: 2},
         NOW,
     )
-    by = {(m.slice, m.metric): m for m in measure(found, tables.plan.usecase.slices, {DAY: 2})}
+    by = {
+        (m.slice, m.metric): m
+        for m in measure(found, Binary(), tables.plan.usecase.slices, {DAY: 2})
+    }
     area = by["all", "roc_auc"]
     assert area.value == pytest.approx(roc_auc_score(labels[:110], scores[:110]))
     assert (area.rows, area.matured_share) == (110, pytest.approx(110 / 120))

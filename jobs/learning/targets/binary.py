@@ -1,0 +1,157 @@
+"""Yes or no: labels are 0 and 1, a score is the probability of yes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+from scipy.sparse import issparse
+from sklearn.linear_model import LogisticRegression
+
+from jobs.errors import Refused
+from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
+from jobs.learning.evaluation import ClassResult, Confusion
+from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.leak import GIVES_AWAY, ordered
+from jobs.learning.metrics.binary import METRICS, roc_auc
+from jobs.learning.metrics.closed_form import auc_interval, mean_interval
+from jobs.learning.metrics.metric import EDGE, Metric
+from jobs.learning.metrics.tally import Counter, tally
+from jobs.learning.plots import precision_recall, reliability, roc
+from jobs.learning.targets.reliability import calibration_table
+from jobs.learning.targets.target import (
+    Array,
+    Boosting,
+    Interval,
+    Judged,
+    Line,
+    Score,
+    Target,
+    require_rows,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pyspark.sql import Column, DataFrame
+
+EVAL_METRICS = {"roc_auc": "auc", "pr_auc": "aucpr", "log_loss": "logloss"}
+# Newton steps take some ten, L-BFGS some hundred.
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Binary(Target):
+    """Yes or no."""
+
+    type: ClassVar[str] = "binary"
+    metrics: ClassVar[Mapping[str, Metric]] = METRICS
+
+    def require_learnable(self, part: DataFrame, name: str) -> int:
+        rows, yes = part.agg(F.count("*"), F.sum("label")).collect()[0]
+        require_rows(rows, name)
+        if yes in (0, rows):
+            only = "yes" if yes else "no"
+            raise Refused(
+                f"All {rows} rows of the {name} part have the same label, {only}.",
+                "Look at label.expression, or choose a later cutoff.",
+            )
+        return int(rows)
+
+    def given_away(self, column: pa.ChunkedArray, labels: Array, numeric: bool) -> str | None:
+        area = float(roc_auc(tally(labels, ordered(column, labels, numeric)))[0])
+        told_apart = max(area, 1 - area)
+        if not told_apart > GIVES_AWAY:
+            return None
+        return f"tells yes from no in {told_apart:.1%} of pairs"
+
+    def summands(self) -> list[Column]:
+        return [F.col("label")]
+
+    def score_of(self, means: Array) -> Score:
+        return float(means[0])
+
+    def boosting(self, metric: str) -> Boosting:
+        settings = {"objective": "binary:logistic", "eval_metric": EVAL_METRICS[metric]}
+        return Boosting(settings, metric, METRICS[metric].sign)
+
+    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+        # Newton steps need a square of the columns, of which a sparse matrix has too many.
+        solver = "lbfgs" if issparse(ready) else "newton-cholesky"
+        weight = 1 / (ridge * ready.shape[0])
+        learner = LogisticRegression(C=weight, solver=solver, max_iter=MOST_STEPS)
+        learner.fit(ready, labels)
+        return Line("logistic", learner.coef_[0], learner.intercept_[0])
+
+    def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
+        calibration = fit_isotonic(raw, labels) if calibrate == "isotonic" else Calibration()
+        return calibration, best_f1_threshold(calibration.apply(raw), labels)
+
+    def predicted(self, threshold: float | None) -> dict[str, Column]:
+        return {"prediction": F.col("score") >= F.lit(threshold)}
+
+    def require_judgeable(self, labels: Array) -> None:
+        rows, yes = len(labels), int(labels.sum())
+        if 0 < yes < rows:
+            return
+        raise Refused(
+            f"The holdout has {rows} rows with a known label, {yes} of them yes: no metric of "
+            "ranking has a meaning on it.",
+            "Choose another cutoff or holdout, or bring in the days it lies in.",
+        )
+
+    def counter(self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int) -> Counter:
+        return Counter.of(labels, scored.scores, groups, n, _threshold(scored))
+
+    def judged(self, labels: Array, scored: Scored) -> Judged:
+        said, yes = scored.scores >= _threshold(scored), labels == 1
+        confusion = Confusion(
+            yes_said_yes=int((said & yes).sum()),
+            yes_said_no=int((~said & yes).sum()),
+            no_said_yes=int((said & ~yes).sum()),
+            no_said_no=int((~said & ~yes).sum()),
+        )
+        return Judged(
+            confusion=confusion,
+            classes={
+                "yes": ClassResult.of(confusion.yes_said_yes, int(said.sum()), int(yes.sum())),
+                "no": ClassResult.of(confusion.no_said_no, int((~said).sum()), int((~yes).sum())),
+            },
+            calibration=calibration_table(labels, scored.scores),
+        )
+
+    def positives(self, labels: Array) -> int | None:
+        return int(labels.sum())
+
+    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
+        scores = {name: model.scores for name, model in models.items()}
+        tables = {name: calibration_table(holdout.labels, found) for name, found in scores.items()}
+        return {
+            "roc.png": roc(holdout.labels, scores),
+            "precision_recall.png": precision_recall(holdout.labels, scores),
+            "calibration.png": reliability(tables, "Mean score", "Share of yes"),
+        }
+
+    def outcome(self) -> dict[str, Column]:
+        return {"score": F.col("score")}
+
+    def matured(self, found: Mapping[str, Array], weights: Array) -> dict[str, Interval]:
+        labels, scores = found["label"], found["score"]
+        sure = np.clip(scores, EDGE, 1 - EDGE)
+        losses = -(labels * np.log(sure) + (1 - labels) * np.log1p(-sure))
+        return {
+            "positives": (float((labels * weights).sum()), np.nan, np.nan),
+            "roc_auc": auc_interval(labels, scores, weights),
+            "log_loss": mean_interval(losses, weights),
+            "brier": mean_interval((scores - labels) ** 2, weights),
+        }
+
+
+def _threshold(scored: Scored) -> float:
+    if scored.threshold is None:
+        raise ValueError("a binary model has a threshold")
+    return scored.threshold

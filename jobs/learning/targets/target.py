@@ -1,0 +1,206 @@
+"""What is asked of a type of label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+
+from jobs.errors import Refused
+from jobs.learning.calibrate import Calibration
+from jobs.learning.evaluation import CalibrationBin, ClassResult, Confusion
+from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.metrics.metric import Counter, Metric
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pyspark.sql import Column, DataFrame
+
+Array = NDArray[np.float64]
+# Of one row: a number, or one for each class.
+Score = float | tuple[float, ...]
+# A value and the ends of its interval; NaN where there is none.
+Interval = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """How XGBoost learns a label.
+
+    Attributes:
+        settings: its objective, and the eval metric that it stops by.
+        metric: the name of what that eval metric is among the target's metrics.
+        sign: factor that makes more of it mean better.
+    """
+
+    settings: Mapping[str, Any]
+    metric: str
+    sign: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A fitted linear model of some columns.
+
+    Attributes:
+        link: how its sums become scores, see `jobs.learning.candidates.linear`.
+        coefficients: of the columns, shape (columns,) or (classes, columns).
+        intercept: shape () or (classes,).
+    """
+
+    link: str
+    coefficients: Array
+    intercept: Array
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an evaluation tells of one model beside its metrics."""
+
+    confusion: Confusion | None = None
+    classes: Mapping[str, ClassResult] = field(default_factory=dict)
+    calibration: tuple[CalibrationBin, ...] = ()
+
+
+class Target(ABC):
+    """A type of label: how it is read, learned, scored, measured and shown.
+
+    Labels are numbers once `coded`; scores have the shape (rows, *`shape`).
+
+    Attributes:
+        type: as the use case's file names it.
+        metrics: by name.
+        shape: of one row's score.
+        outputs: names of a row's numbers, for MLflow's signature.
+    """
+
+    type: ClassVar[str]
+    metrics: ClassVar[Mapping[str, Metric]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("score",)
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `jobs.learning.targets.kinds.restored` needs."""
+        return {"type": self.type}
+
+    def coded(self, rows: DataFrame) -> DataFrame:
+        """Rows of a training set with `label` as a number."""
+        return rows
+
+    # Learning.
+
+    @abstractmethod
+    def require_learnable(self, part: DataFrame, name: str) -> int:
+        """The number of rows of a part of the training set.
+
+        Raises:
+            Refused: it has none, or labels that nothing can be learned from.
+        """
+
+    @abstractmethod
+    def given_away(self, column: pa.ChunkedArray, labels: Array, numeric: bool) -> str | None:
+        """How a feature gives the labels of training rows away, if it does."""
+
+    @abstractmethod
+    def summands(self) -> list[Column]:
+        """Columns whose means over rows with equal features are the best score of such rows."""
+
+    @abstractmethod
+    def score_of(self, means: Array) -> Score:
+        """The score of some rows, by the means of their `summands`."""
+
+    def constant(self, train: DataFrame, metric: str) -> Score:
+        """The best single score of all rows where `metric` decides."""
+        means = train.agg(*[F.avg(summand) for summand in self.summands()]).collect()[0]
+        return self.score_of(np.array(means))
+
+    @abstractmethod
+    def boosting(self, metric: str) -> Boosting:
+        """How XGBoost learns it where `metric` decides."""
+
+    @abstractmethod
+    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+        """A linear model with a light ridge, relative to the number of rows."""
+
+    def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
+        """Calibration and threshold, fitted on validation, where the type has them."""
+        return Calibration(), None
+
+    # Scores.
+
+    @abstractmethod
+    def predicted(self, threshold: float | None) -> dict[str, Column]:
+        """The columns of `gold.predictions` that are made of a model's column `score`."""
+
+    # Judging.
+
+    @abstractmethod
+    def require_judgeable(self, labels: Array) -> None:
+        """Raise `Refused` if no metric has a meaning on these labels."""
+
+    @abstractmethod
+    def counter(self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int) -> Counter:
+        """What tallies these rows of `n` groups; `groups` is each row's, from 0 to n - 1."""
+
+    @abstractmethod
+    def judged(self, labels: Array, scored: Scored) -> Judged:
+        """What is told of a model beside its metrics."""
+
+    def positives(self, labels: Array) -> int | None:
+        """How many of the labels are yes, where there is such a thing."""
+        return None
+
+    @abstractmethod
+    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
+        """File name and drawing of what is to be seen of the models on the holdout."""
+
+    # The nights.
+
+    @abstractmethod
+    def outcome(self) -> dict[str, Column]:
+        """Columns of a published row beside its label, that `matured` needs.
+
+        They are made of those of `gold.predictions`, and of `label` as `coded` gives it.
+        """
+
+    @abstractmethod
+    def matured(self, found: Mapping[str, Array], weights: Array) -> dict[str, Interval]:
+        """Metrics of published rows with intervals in closed form, without resampling.
+
+        Args:
+            found: the columns of `outcome`, of rows whose label is final.
+            weights: how many rows each stands for.
+        """
+
+
+def read(written: float | list[float]) -> Score:
+    """A score from JSON, which has no tuples."""
+    return tuple(written) if isinstance(written, list) else written
+
+
+def measured(target: Target, labels: Array, scored: Scored) -> dict[str, float]:
+    """Every metric of some rows; NaN where one has no meaning for them."""
+    counter = target.counter(labels, scored, np.zeros(len(labels), dtype=np.int64), 1)
+    found = counter.tally(np.ones((1, 1)))
+    return {name: metric.of(found) for name, metric in target.metrics.items()}
+
+
+def require_rows(rows: int, name: str) -> None:
+    """Raise `Refused` if a part of the training set has no rows."""
+    if not rows:
+        raise Refused(
+            f"The {name} part of the training set has no rows with a known label.",
+            "Bring in the days of that part, or choose another cutoff.",
+        )
