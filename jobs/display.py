@@ -157,9 +157,10 @@ def evaluation(found: Any) -> None:
     """Draw an evaluation: candidates, slices, decision."""
     judged = found.evaluation
     shown = LABEL_TYPES[judged.target].shown
+    of_yes = "" if judged.yes is None else f", {judged.yes} of them yes"
     table(
-        f"Holdout of {found.use_case}, {judged.first} to {judged.last}, {judged.rows} rows, "
-        f"{judged.yes} of them yes; {judged.confidence:.0%} intervals",
+        f"Holdout of {found.use_case}, {judged.first} to {judged.last}, {judged.rows} rows{of_yes}"
+        f"; {judged.confidence:.0%} intervals",
         ["candidate", *[name.replace("_error", "") for name in shown]],
         [
             (
@@ -171,8 +172,11 @@ def evaluation(found: Any) -> None:
     )
     table(
         f"{judged.challenger} by slice: {judged.metric}",
-        ["slice", "value", "rows", "yes", judged.metric],
-        [(s.slice, s.value, s.rows, s.yes, _estimate(s.estimate)) for s in judged.slices],
+        ["slice", "value", "rows", *(["yes"] if of_yes else []), judged.metric],
+        [
+            (s.slice, s.value, s.rows, *([s.yes] if of_yes else []), _estimate(s.estimate))
+            for s in judged.slices
+        ],
     )
     say(f"Decision: {found.decision}. {found.sentence}\n")
 

@@ -7,16 +7,26 @@ because every DAG file parses what stands on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 # What is to be said of a column of another type where true or false is expected.
 NEITHER = "which is neither true nor false: compare it with one"
 
+NO_PROBABILITY = "a predicted number is no probability"
+
 Kind = Literal["number", "string", "boolean"]
 
-# What people call the metrics that may decide.
-WORDS = {"roc_auc": "ROC AUC", "pr_auc": "average precision", "log_loss": "log loss"}
+# What people call the metrics that sentences speak of.
+WORDS = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "average precision",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+    "rmse": "RMSE",
+    "mae": "mean absolute error",
+    "r2": "R²",
+}
 
 
 @dataclass(frozen=True)
@@ -26,22 +36,28 @@ class LabelType:
     Attributes:
         label: what `gold.labels` holds.
         prediction: what is published as `prediction` beside the score.
-        values: what a label may be.
+        values: what a label may be; empty: any finite number.
+        probabilities: whether scores are; else they are any finite numbers.
         metrics: what candidates may be compared by; the first unless another one is declared.
-        told: the metric that a training and a night are told by.
+        told: the metric that a training and a night are told by; None: the one that decides.
+        beside: the metric that the decision on a first model tells beside its gain.
         shown: the metrics of an evaluation's table, in its order.
         from_columns: the types that a source's column may have which is all of `label.expression`.
         of_another: what is to be said of a column of another type.
+        without: fields of a use case that have no meaning for it, and why.
     """
 
     label: Kind
     prediction: Kind
     values: tuple[float, ...]
+    probabilities: bool
     metrics: tuple[str, ...]
-    told: str
+    told: str | None
+    beside: str
     shown: tuple[str, ...]
     from_columns: tuple[str, ...]
     of_another: str
+    without: Mapping[str, str] = field(default_factory=dict)
 
 
 LABEL_TYPES: Mapping[str, LabelType] = {
@@ -49,10 +65,30 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         label="number",
         prediction="boolean",
         values=(0.0, 1.0),
+        probabilities=True,
         metrics=("roc_auc", "pr_auc", "log_loss"),
         told="roc_auc",
+        beside="calibration_error",
         shown=("roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"),
         from_columns=("boolean", "integer", "number"),
         of_another=NEITHER,
+    ),
+    "regression": LabelType(
+        label="number",
+        prediction="number",
+        values=(),
+        probabilities=False,
+        metrics=("rmse", "mae"),
+        told=None,
+        beside="r2",
+        shown=("rmse", "mae", "r2", "bias"),
+        from_columns=("integer", "number"),
+        of_another="which is no number",
+        without={
+            "model.calibrate": NO_PROBABILITY,
+            "promote.max_calibration_error": NO_PROBABILITY,
+            "predict.threshold": "there is no yes to choose",
+            "model.parameters.scale_pos_weight": "there is no yes to weigh",
+        },
     ),
 }

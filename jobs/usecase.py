@@ -344,9 +344,12 @@ class Label(Spec):
     source: Name = Field(description="The source that says what came true.")
     expression: str = Field(
         min_length=1,
-        description="SQL over the source's silver columns: true, false, or null for no label.",
+        description="SQL over the source's silver columns: true or false, or what `type` says; "
+        "null for no label.",
     )
-    type: Literal["binary"] = Field(default="binary", description="`binary`: yes or no.")
+    type: Literal["binary", "regression"] = Field(
+        default="binary", description="`binary`: yes or no; `regression`: a number."
+    )
     maturity: Days = Field(description="Days after the prediction date's end.")
 
     @property
@@ -489,8 +492,10 @@ GROWING = (
 class Model(Spec):
     """The candidates and how XGBoost is fitted."""
 
-    metric: Literal["roc_auc", "pr_auc", "log_loss"] = Field(
-        default="roc_auc", description="What candidates are compared by."
+    metric: Literal["roc_auc", "pr_auc", "log_loss", "rmse", "mae"] | None = Field(
+        default=None,
+        description="What candidates are compared by. Of binary labels `roc_auc`, unless it is "
+        "`pr_auc` or `log_loss`; of regression `rmse`, unless it is `mae`.",
     )
     rule: Rate = Field(description="The rule of thumb that a model has to beat.")
     rounds: int = Field(default=1000, ge=1, description="Most boosting rounds.")
@@ -502,7 +507,8 @@ class Model(Spec):
     )
     tune: Tune = Field(default=Tune(), description="Whether other settings are searched for.")
     calibrate: Literal["isotonic", "none"] = Field(
-        default="isotonic", description="How a score becomes a probability, on validation."
+        default="isotonic",
+        description="How a score becomes a probability, on validation; of binary labels only.",
     )
     rebuildable: Days = Field(
         default=365,
@@ -537,9 +543,16 @@ class Promote(Spec):
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Of the intervals that a decision rests on."
     )
-    max_slice_loss: float = Field(default=0.02, ge=0, description="Allowed loss in any slice.")
+    max_slice_loss: float = Field(
+        default=0.02,
+        ge=0,
+        description="Allowed loss in any slice, in units of model.metric; to be said where "
+        "regression has slices.",
+    )
     max_calibration_error: float = Field(
-        default=0.05, gt=0, description="Mean distance of scores from rates of yes that is borne."
+        default=0.05,
+        gt=0,
+        description="Mean distance of scores from rates of yes that is borne; not of regression.",
     )
     approval: Literal["auto", "required"] = Field(
         default="auto", description="`required`: a person has the last word."
@@ -556,7 +569,8 @@ class Predict(Spec):
     """What is published beside the key and the score."""
 
     threshold: Threshold = Field(
-        default=Threshold(), description="How the score that counts as yes is chosen."
+        default=Threshold(),
+        description="How the score that counts as yes is chosen; of binary labels only.",
     )
     columns: tuple[Name, ...] = Field(default=(), description="Features published beside it.")
     keep_batches: Days = Field(default=400, description="Days that batches stay in Postgres.")
@@ -709,6 +723,20 @@ class UseCase(Spec):
         return self
 
     @model_validator(mode="after")
+    def _fits_the_label(self) -> Self:
+        kind, written = self.label.kind, f"label.type is {self.label.type}"
+        if self.model.metric not in (None, *kind.metrics):
+            said = f"{written}, which is judged by {' or '.join(kind.metrics)}"
+            raise Misfit("model.metric", f"{said}, not {self.model.metric}")
+        for field, why in kind.without.items():
+            if self._says(field):
+                raise Misfit(field, f"{written}, and {why}: take it out")
+        if self.slices and not kind.probabilities and not self._says("promote.max_slice_loss"):
+            said = "promote.max_slice_loss must say how much a slice may lose, in the label's unit"
+            raise Misfit("slices", f"{written}, so {said}")
+        return self
+
+    @model_validator(mode="after")
     def _rule_is_by_groups(self) -> Self:
         for name in self.model.rule.by:
             if (kind := self.features.kinds[name]) not in ("number", "category"):
@@ -719,6 +747,26 @@ class UseCase(Spec):
         source, _, column = name.partition(".")
         found = self.sources.get(source)
         return found is not None and not found.is_daily and column in found.columns
+
+    def _says(self, field: str) -> bool:
+        """Whether the file itself says something of a field, such as `model.calibrate`."""
+        part: Any = self
+        for step in field.split("."):
+            there = part if isinstance(part, dict) else part.model_fields_set
+            if step not in there:
+                return False
+            part = part[step] if isinstance(part, dict) else getattr(part, step)
+        return True
+
+    @property
+    def metric(self) -> str:
+        """What candidates are compared by."""
+        return self.model.metric or self.label.kind.metrics[0]
+
+    @property
+    def told(self) -> str:
+        """The metric that trainings and nights are told by."""
+        return self.label.kind.told or self.metric
 
     @property
     def zone(self) -> ZoneInfo:

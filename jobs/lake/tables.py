@@ -185,7 +185,8 @@ class Tables:
     def predictions(self) -> Table:
         """Every score: one row per entity, prediction date and model version.
 
-        `score` is the calibrated probability of yes, `prediction` is score >= the threshold.
+        Of binary labels `score` is the calibrated probability of yes, and `prediction` whether it
+        reaches the threshold; of regression both are the predicted number.
         """
         usecase = self.plan.usecase
         kinds = usecase.features.kinds

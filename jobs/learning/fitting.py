@@ -25,7 +25,7 @@ from jobs.learning.targets.kinds import target_of
 from jobs.learning.targets.target import Boosting, measured
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
-from jobs.usecase import Model as ModelSpec
+from jobs.usecase import UseCase
 
 Record = Callable[[int, Mapping[str, Any], Fit], None]
 
@@ -56,7 +56,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
             the label away.
         Unavailable: a Spark worker was lost.
     """
-    target, metric = target_of(plan.usecase), plan.usecase.model.metric
+    target, metric = target_of(plan.usecase), plan.usecase.metric
     parts = Parts(target.coded(parts.train), target.coded(parts.validation))
     rows = {
         "train": target.require_learnable(parts.train, "training"),
@@ -103,16 +103,18 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     )
 
 
-def parameters(spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
     """All that was chosen of the candidates, by the names of MLflow's parameters.
 
     Args:
-        spec: what the use case's file says.
+        usecase: what its file says.
         settings: of XGBoost, as fitted.
     """
+    spec = usecase.model
+    calibrated = "model.calibrate" not in usecase.label.kind.without
     return {
-        "metric": spec.metric,
-        "calibrate": spec.calibrate,
+        "metric": usecase.metric,
+        **({"calibrate": spec.calibrate} if calibrated else {}),
         "seed": spec.seed,
         "rule.by": ", ".join(spec.rule.by),
         "rule.prior_rows": spec.rule.prior_rows,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from jobs.learning.targets.target import Target
 
 BARS = 20
+TENTHS = 10
+# Points of a distribution's curve.
+STEPS = 200
 
 
 def drawn(
@@ -65,6 +68,29 @@ def reliability(tables: Mapping[str, Sequence[CalibrationBin]], x: str, y: str) 
         points = [(bin_.mean_score, bin_.share_of_yes) for bin_ in table]
         axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
+    axes.legend()
+    return figure
+
+
+def by_decile(labels: Array, models: Mapping[str, Array]) -> Figure:
+    """The mean label by the mean score, in each tenth of each model's rows by score."""
+    figure, axes = _empty("Mean prediction", "Mean label")
+    for name, scores in models.items():
+        tenths = np.array_split(np.argsort(scores, kind="stable"), min(TENTHS, len(scores)))
+        points = [(scores[rows].mean(), labels[rows].mean()) for rows in tenths]
+        axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    middle = float(labels.mean())
+    axes.axline((middle, middle), slope=1, color="grey", linewidth=0.5)
+    axes.legend()
+    return figure
+
+
+def errors_drawn(labels: Array, models: Mapping[str, Array]) -> Figure:
+    """The share of rows whose absolute error is at most so large."""
+    figure, axes = _empty("Absolute error", "Share of rows")
+    shares = np.linspace(0, 1, STEPS)
+    for name, scores in models.items():
+        axes.plot(np.quantile(np.abs(scores - labels), shares), shares, label=name)
     axes.legend()
     return figure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.label_types import WORDS
+from jobs.label_types import LABEL_TYPES, WORDS
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation, SliceResult
@@ -97,7 +97,10 @@ def _lost(found: SliceResult) -> float:
 
 
 def _miscalibrated(evaluation: Evaluation, rules: Promote) -> str | None:
-    error = evaluation.of(evaluation.challenger).metrics["calibration_error"].value
+    found = evaluation.of(evaluation.challenger).metrics.get("calibration_error")
+    if found is None:
+        return None
+    error = found.value
     if error is not None and error <= rules.max_calibration_error:
         return None
     return (
@@ -119,8 +122,9 @@ def _reason(evaluation: Evaluation) -> str:
 
 def _slices(evaluation: Evaluation) -> str:
     if CHAMPION not in evaluation.gains:
-        error = evaluation.of(evaluation.challenger).metrics["calibration_error"].value
-        return f"calibration error {error or 0:.3f}"
+        beside = LABEL_TYPES[evaluation.target].beside
+        value = evaluation.of(evaluation.challenger).metrics[beside].value
+        return f"{WORDS[beside]} {value or 0:.3f}"
     return f"none of {len(evaluation.slices)} slices loses more than allowed"
 
 

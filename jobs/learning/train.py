@@ -34,7 +34,7 @@ from jobs.learning.promotion import decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
 from jobs.learning.scoring import from_arrow, with_scores
-from jobs.learning.targets.kinds import target_of
+from jobs.learning.targets.kinds import require_declared, target_of
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
 
@@ -98,9 +98,9 @@ def train(
             rows = sum(trained.rows.values())
             learned = Learned.of(frame, rows, read, dates, known_at)
             log_learned(client, run_id, learned)
-            _log(client, run_id, trained, parameters(ctx.plan.usecase.model, trained.settings))
+            _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
             client.set_terminated(run_id, "FINISHED")
-    best, said = _best(trained, ctx.plan.usecase.label.kind.told)
+    best, said = _best(trained, ctx.plan.usecase.told)
     return StepResult(
         step="train",
         use_case=ctx.plan.name,
@@ -129,6 +129,8 @@ def evaluate(ctx: Context) -> StepResult:
     with registry.reachable(ctx.plan.settings):
         run = _run(ctx, client)
         models = registry.candidates(client, run)
+        for name, model in models.items():
+            require_declared(model.target, ctx.plan.usecase, f"Candidate {name}")
         rows = _holdout_rows(ctx, split)
         champion = registry.to_beat(client, ctx.plan.name, run)
         problem = None
@@ -142,7 +144,7 @@ def evaluate(ctx: Context) -> StepResult:
             holdout,
             scored,
             target=target_of(ctx.plan.usecase),
-            metric=ctx.plan.usecase.model.metric,
+            metric=ctx.plan.usecase.metric,
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
         ).model_copy(update={"champion_version": champion, "champion_problem": problem})
@@ -272,10 +274,11 @@ def _fitted(ctx: Context, client: MlflowClient, run_id: str, parts: Parts) -> Tr
         nested = registry.start_run(client, ctx.plan.name, f"trial {number}", {}, parent=run_id)
         for name, value in settings.items():
             client.log_param(nested, name, value)
-        client.log_metric(nested, f"validation.{ctx.plan.usecase.model.metric}", found.best)
+        client.log_metric(nested, f"validation.{boosting.metric}", found.best)
         client.log_metric(nested, "rounds", found.rounds)
         client.set_terminated(nested, "FINISHED")
 
+    boosting = target_of(ctx.plan.usecase).boosting(ctx.plan.usecase.metric)
     asked = ctx.options.get("trials")
     trials = ctx.plan.usecase.model.tune.trials if asked is None else int(asked)
     try:
@@ -314,11 +317,13 @@ def _usable(ctx: Context, client: MlflowClient, version: int, columns: list[str]
     """The champion, if it can be compared.
 
     Raises:
-        Refused: its files or features are missing, or it has seen days of the holdout.
+        Refused: its files or features are missing, it learned labels of another type, or it has
+            seen days of the holdout.
     """
     name = ctx.plan.name
     model = registry.load_version(client, name, version).model
     require(model.features, columns)
+    require_declared(model.target, ctx.plan.usecase, f"Version {version} of {name}")
     run_id = str(registry.version_of(client, name, version).run_id)
     require_unseen(learned_of(client, run_id), _split(ctx).holdout)
     return model

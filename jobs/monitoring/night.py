@@ -48,9 +48,7 @@ def measure(context: Context, scored: tuple[DataFrame, int] | None) -> StepResul
         step="monitor",
         use_case=plan.name,
         dates=context.dates,
-        sentence=sentence(
-            plan.name, date, drift, performance, freshness, plan.usecase.label.kind.told
-        ),
+        sentence=sentence(plan.name, date, drift, performance, freshness, plan.usecase.told),
         rows={"drift": len(drift), "performance": len(performance)},
         facts={
             "drifted": [one.feature for one in drift if one.drifted],

@@ -44,7 +44,7 @@ def of_gold(frame: DataFrame, table: PublishedTable, date: dt.date) -> Fingerpri
             or a score that is missing, NaN or infinite.
     """
     checked = {"no score that is a finite number": ~_finite(_named("score"))}
-    for column in (*table.key, Column("prediction", "boolean")):
+    for column in (*table.key, *table.scores[1:]):
         checked[f"no {column.name}"] = _named(column.name).isNull()
     dates = [name for name in {table.date_column, "prediction_date"} if name in frame.columns]
     for name in dates:

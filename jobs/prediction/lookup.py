@@ -31,7 +31,8 @@ _Asked = tuple[dt.date | None, tuple[Any, ...]]
 class Answer:
     """What is known of a key; an unknown key is an answer too, with `found` False.
 
-    `score` is the probability of yes, `columns` what is published beside it. `batch_id`,
+    `score` is the probability of yes and `prediction` whether it counts as yes, or both are the
+    predicted number; `columns` is what is published beside it. `batch_id`,
     `model_version` and `published_at` are of the batch that was asked, and None if no batch is
     live for the date; `age_seconds` is the time since it was published.
     """
@@ -40,7 +41,7 @@ class Answer:
     key: Mapping[str, Any]
     prediction_date: dt.date | None
     score: float | None = None
-    prediction: bool | None = None
+    prediction: bool | float | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     model_version: int | None = None
     batch_id: int | None = None

@@ -31,6 +31,7 @@ SQL_TYPES: dict[str, sql.SQL] = {
 # Kinds of features that are not published as text.
 PUBLISHED_AS: dict[str, Kind] = {"number": "number", "timestamp": "timestamp"}
 LATEST = "_latest"
+KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,8 @@ class Column:
     kind: Kind
 
 
-SCORE = (Column("score", "number"), Column("prediction", "boolean"))
 OF_THE_BATCH = ("prediction_date", "model_version", "batch_id", "published_at")
-RESERVED = {*OF_THE_BATCH, *(column.name for column in SCORE)}
+RESERVED = {*OF_THE_BATCH, "score", "prediction"}
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,14 @@ class PublishedTable:
         key: columns that name one prediction of a date; unique in a batch.
         date_column: the key column that is the prediction date, if there is one.
         columns: further columns, which may be null.
+        prediction: the kind of `prediction`, the column beside `score`.
     """
 
     use_case: str
     key: tuple[Column, ...]
     date_column: str | None = None
     columns: tuple[Column, ...] = ()
+    prediction: Kind = "boolean"
 
     def __post_init__(self) -> None:
         names = [column.name for column in (*self.key, *self.columns)]
@@ -92,12 +94,18 @@ class PublishedTable:
                 Column(name, PUBLISHED_AS.get(kinds[name], "string"))
                 for name in spec.predict.columns
             ),
+            prediction=spec.label.kind.prediction,
         )
+
+    @property
+    def scores(self) -> tuple[Column, ...]:
+        """What is said of each entity, never null."""
+        return Column("score", "number"), Column("prediction", self.prediction)
 
     @property
     def stored(self) -> tuple[Column, ...]:
         """The columns that a row of a batch holds, in the order in which they are loaded."""
-        return (*self.key, *SCORE, *self.columns)
+        return (*self.key, *self.scores, *self.columns)
 
     @property
     def parent(self) -> sql.Identifier:
@@ -141,17 +149,17 @@ def published_as(connection: Connection, use_case: str) -> PublishedTable | None
     Works for every role: a reader sees the catalog of use cases through a view.
     """
     row = connection.execute(
-        "SELECT key, date_column, columns FROM predictions._use_cases WHERE use_case = %s",
+        "SELECT key, date_column, columns, prediction FROM predictions._use_cases "
+        "WHERE use_case = %s",
         [use_case],
     ).fetchone()
     if row is None:
         return None
-    return PublishedTable(use_case, _columns(row[0]), row[1], _columns(row[2]))
+    return PublishedTable(use_case, _columns(row[0]), row[1], _columns(row[2]), KINDS[row[3]])
 
 
 def _columns(written: Sequence[Sequence[str]]) -> tuple[Column, ...]:
-    kinds = {kind: kind for kind in get_args(Kind)}
-    return tuple(Column(name, kinds[kind]) for name, kind in written)
+    return tuple(Column(name, KINDS[kind]) for name, kind in written)
 
 
 def _added(known: PublishedTable, wanted: PublishedTable) -> tuple[Column, ...]:
@@ -161,6 +169,8 @@ def _added(known: PublishedTable, wanted: PublishedTable) -> tuple[Column, ...]:
         for column in wanted.columns
         if kinds.get(column.name, column.kind) != column.kind
     ]
+    if known.prediction != wanted.prediction:
+        problems.append(f"column 'prediction' is {wanted.prediction} and was {known.prediction}")
     if known.key != wanted.key or known.date_column != wanted.date_column:
         was = ", ".join(f"{column.name} {column.kind}" for column in known.key)
         now = ", ".join(f"{column.name} {column.kind}" for column in wanted.key)
@@ -177,14 +187,15 @@ def _added(known: PublishedTable, wanted: PublishedTable) -> tuple[Column, ...]:
 
 def _record(connection: Connection, table: PublishedTable) -> None:
     connection.execute(
-        "INSERT INTO daybreak.use_cases (use_case, key, date_column, columns) "
-        "VALUES (%s, %s, %s, %s) ON CONFLICT (use_case) DO UPDATE SET "
+        "INSERT INTO daybreak.use_cases (use_case, key, date_column, columns, prediction) "
+        "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (use_case) DO UPDATE SET "
         "columns = excluded.columns, updated_at = now()",
         [
             table.use_case,
             Jsonb([[column.name, column.kind] for column in table.key]),
             table.date_column,
             Jsonb([[column.name, column.kind] for column in table.columns]),
+            table.prediction,
         ],
     )
 
@@ -192,7 +203,7 @@ def _record(connection: Connection, table: PublishedTable) -> None:
 def _create(connection: Connection, table: PublishedTable) -> None:
     required = sql.SQL(", ").join(
         sql.SQL("{} {} NOT NULL").format(sql.Identifier(c.name), SQL_TYPES[c.kind])
-        for c in (*table.key, *SCORE)
+        for c in (*table.key, *table.scores)
     )
     optional = [
         sql.SQL(", {} {}").format(sql.Identifier(c.name), SQL_TYPES[c.kind]) for c in table.columns
@@ -218,7 +229,9 @@ def _add(connection: Connection, table: PublishedTable, added: tuple[Column, ...
 
 def _replace_views(connection: Connection, table: PublishedTable) -> None:
     # New columns come last, because a view can only be replaced by a longer one.
-    of_the_row = [sql.SQL("p.{}").format(sql.Identifier(c.name)) for c in (*table.key, *SCORE)]
+    of_the_row = [
+        sql.SQL("p.{}").format(sql.Identifier(c.name)) for c in (*table.key, *table.scores)
+    ]
     extra = [sql.SQL("p.{}").format(sql.Identifier(c.name)) for c in table.columns]
     of_the_batch = [sql.SQL("l.{}").format(sql.Identifier(name)) for name in OF_THE_BATCH]
     select = sql.SQL(

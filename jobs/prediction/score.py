@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from jobs.lake.tables import Tables
 from jobs.learning.registry import LoadedModel
 from jobs.learning.scoring import with_scores
+from jobs.learning.targets.kinds import require_declared
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,9 +19,12 @@ def score(frame: DataFrame, model: LoadedModel, tables: Tables) -> DataFrame:
     """Score rows of `gold.features`; the answer has the schema of `gold.predictions`.
 
     Raises:
-        Refused: the model needs a feature that the frame has not.
+        Refused: the model needs a feature that the frame has not, or learned labels of another
+            type than those declared now.
     """
     usecase = tables.plan.usecase
+    name = f"Version {model.version} of {usecase.name}"
+    require_declared(model.model.target, usecase, name)
     keep = (*usecase.entity.key, "prediction_date", *usecase.predict.columns)
     scored = with_scores(frame, {"score": model.model}, keep)
     return tables.predictions().conforming(

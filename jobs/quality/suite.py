@@ -13,7 +13,7 @@ from typing import Any
 
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
-from jobs.usecase import Column, Expectation, UseCase
+from jobs.usecase import Column, Expectation, Label, UseCase
 
 KEY_UNIQUE = "expect_key_to_be_unique"
 NOT_NULL = "expect_column_values_to_not_be_null"
@@ -108,12 +108,12 @@ def features(plan: Plan, dates: Dates) -> Suite:
 
 def labels(plan: Plan) -> Suite:
     """The suite of `gold.labels`; a night before which nothing has happened yet has no rows."""
-    table, values = Tables(plan).labels(), list(plan.usecase.label.kind.values)
+    table = Tables(plan).labels()
     return Suite(
         table.name,
         (
             *_not_null((*table.key, "prediction_date", "matured_at"), "label"),
-            Expected(IN_SET, {"column": "label", "value_set": values}, "label.expression"),
+            _possible(plan.usecase.label),
             _unique(table.key, "entity.key"),
         ),
     )
@@ -130,8 +130,7 @@ def predictions(plan: Plan, dates: Dates, feature_rows: int) -> Suite:
             Expected(ROWS_EQUAL, {"value": feature_rows}, where),
             *_not_null((*table.key, "prediction_date", "score", "prediction"), where),
             _within(dates),
-            # NaN is larger than any number to Spark, so the upper end refuses it.
-            Expected(BETWEEN, {"column": "score", "min_value": 0.0, "max_value": 1.0}, where),
+            Expected(BETWEEN, {"column": "score", **_score_ends(plan.usecase.label)}, where),
             Expected(
                 DISTINCT_COUNT, {"column": "model_version", "min_value": 1, "max_value": 1}, where
             ),
@@ -153,6 +152,21 @@ def declared(usecase: UseCase) -> tuple[Expected, ...]:
         *_declared(gates.features, "gates.features"),
         *_declared(gates.predictions, "gates.predictions"),
     )
+
+
+def _possible(label: Label) -> Expected:
+    values, where = list(label.kind.values), "label.expression"
+    if not values:
+        ends = {"min_value": -LARGEST, "max_value": LARGEST}
+        return Expected(BETWEEN, {"column": "label", **ends}, where)
+    return Expected(IN_SET, {"column": "label", "value_set": values}, where)
+
+
+def _score_ends(label: Label) -> dict[str, float]:
+    # NaN is larger than any number to Spark, so the upper end refuses it.
+    if label.kind.probabilities:
+        return {"min_value": 0.0, "max_value": 1.0}
+    return {"min_value": -LARGEST, "max_value": LARGEST}
 
 
 def _not_null(columns: Iterable[str], where: str) -> Iterator[Expected]:

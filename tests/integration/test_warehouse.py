@@ -102,7 +102,7 @@ class TestRoles:
         upgrade(warehouse.settings)
         with connect(warehouse.settings, "owner") as owner:
             found = owner.execute("SELECT version_num FROM daybreak.migrations").fetchall()
-        assert found == [("0002",)]
+        assert found == [("0003",)]
 
     def test_no_password_is_in_the_servers_log_or_catalog(self, warehouse: Warehouse) -> None:
         log = (warehouse.places.logs / "postgres.log").read_text()
@@ -303,11 +303,27 @@ class TestPublish:
                 "seats": 180.0,
             }
 
+    def test_predicted_numbers_are_published_as_numbers(
+        self, settings: Settings, spark: SparkSession, reader: Connection
+    ) -> None:
+        numbers = PublishedTable("numbers", NIGHT.key, "day", NIGHT.columns, "number")
+        found = scores(spark, 50, 1).withColumns(
+            {"score": F.col("score") * 900 - 400, "prediction": F.col("score") * 900 - 400}
+        )
+        publish_batch(found, numbers, DATE, Source("m", 1), settings)
+        rows = "SELECT count(*), bool_and(score = prediction), min(prediction) < 0 FROM numbers"
+        assert reader.execute(rows).fetchall() == [(50, True, True)]
+        with Lookup(settings, "numbers") as client:
+            assert client.table == numbers
+            answer = client.get({"name": "k0000001"})
+            assert answer.prediction == answer.score
+
     @pytest.mark.parametrize(
         ("changed", "what"),
         [
             (PublishedTable("fixed", NIGHT.key, "day", (Column("dest", "number"),)), "'dest' is"),
             (PublishedTable("fixed", NIGHT.key[1:], None, NIGHT.columns), "the key is"),
+            (PublishedTable("fixed", NIGHT.key, "day", NIGHT.columns, "number"), "'prediction' is"),
         ],
     )
     def test_another_key_or_type_is_refused_with_a_remedy(

@@ -29,7 +29,10 @@ def _logistic(margin: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 # From the sum of a row's columns, each times its coefficient, and the intercept to its score.
-LINKS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"logistic": _logistic}
+LINKS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "logistic": _logistic,
+    "identity": lambda margin: margin,
+}
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Sample:
     """Training rows to learn from.
 
     Attributes:
-        labels: 1 for yes, 0 for no.
+        labels: 1 for yes and 0 for no, or the numbers that are to be predicted.
         ranked: the most frequent values of categories, the most frequent first, where they are
             known of all training rows and not only of these.
     """

@@ -91,6 +91,11 @@ class Target(ABC):
     def outputs(self) -> tuple[str, ...]:
         return ("score",)
 
+    @property
+    def described(self) -> str:
+        """In words, for a refusal."""
+        return f"{self.type} labels"
+
     def to_json(self) -> dict[str, Any]:
         """All that `jobs.learning.targets.kinds.restored` needs."""
         return {"type": self.type}

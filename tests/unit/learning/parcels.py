@@ -111,7 +111,7 @@ def frame(spark: SparkSession, data: pd.DataFrame) -> DataFrame:
 def dealt(spark: SparkSession, plan: Plan, cutoff: dt.date, workers: int) -> boosted.Shares:
     """What some XGBoost workers would learn from: 45 days of 200 parcels."""
     parts = Parts.of(frame(spark, rows(days=45, per_day=200)), plan.split(cutoff))
-    boosting = target_of(plan.usecase).boosting(plan.usecase.model.metric)
+    boosting = target_of(plan.usecase).boosting(plan.usecase.metric)
     key = plan.usecase.entity.key
     return boosted.shares(parts, recipe(parts.train, plan), key, workers, boosting)
 

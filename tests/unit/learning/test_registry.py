@@ -152,8 +152,8 @@ def test_a_champion_is_not_judged_on_days_that_it_learned_from() -> None:
 
 
 def test_all_that_was_chosen_is_among_the_parameters(settings: Settings) -> None:
-    spec = parcels.plan(settings).usecase.model
-    assert parameters(spec, {**spec.parameters, "rounds_kept": 9}) == {
+    usecase = parcels.plan(settings).usecase
+    assert parameters(usecase, {**usecase.model.parameters, "rounds_kept": 9}) == {
         "metric": "roc_auc",
         "calibrate": "isotonic",
         "seed": 7,

@@ -25,6 +25,17 @@ def test_a_use_case_publishes_its_key_and_the_columns_it_names(settings: Setting
     ]
 
 
+def test_a_predicted_number_is_published_as_one(settings: Settings) -> None:
+    plan = Plan.of("flight_delay", settings)
+    label = plan.usecase.label.model_copy(update={"type": "regression"})
+    numbers = Plan(plan.usecase.model_copy(update={"label": label}), settings)
+    assert PublishedTable.of(plan).scores[1] == Column("prediction", "boolean")
+    assert PublishedTable.of(numbers).scores == (
+        Column("score", "number"),
+        Column("prediction", "number"),
+    )
+
+
 @pytest.mark.parametrize(
     ("use_case", "key", "columns", "what"),
     [

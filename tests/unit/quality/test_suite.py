@@ -83,6 +83,20 @@ def test_one_night_may_know_nothing_of_a_feature(plan: Plan) -> None:
     assert {"prediction_date", "late_evening_origin"} <= set(_found(of, suite.BETWEEN))
 
 
+def test_labels_are_yes_or_no_and_numbers_finite(plan: Plan) -> None:
+    number = plan.usecase.label.model_copy(update={"type": "regression"})
+    numbers = Plan(plan.usecase.model_copy(update={"label": number}), plan.settings)
+    day = Dates.one(dt.date(2013, 10, 1))
+    finite = {"min_value": -suite.LARGEST, "max_value": suite.LARGEST}
+    for of, column, expect, wanted in (
+        (suite.labels(plan), "label", suite.IN_SET, {"value_set": [0.0, 1.0]}),
+        (suite.labels(numbers), "label", suite.BETWEEN, finite),
+        (suite.predictions(numbers, day, 842), "score", suite.BETWEEN, finite),
+    ):
+        by = {(one.expect, one.arguments.get("column")): one.arguments for one in of.expectations}
+        assert by[expect, column] == {"column": column, **wanted}
+
+
 def test_predictions_need_a_score_for_every_row_of_features(plan: Plan) -> None:
     of = suite.predictions(plan, Dates.one(dt.date(2013, 10, 1)), 842)
     by = {(one.expect, one.arguments.get("column")): one.arguments for one in of.expectations}

@@ -290,6 +290,67 @@ MISFITS = [
 ]
 
 
+NUMBER = "  type: regression\nfeatures:"
+LABELS = [
+    (
+        {"parameters:": "metric: mae\n  parameters:"},
+        "43: model.metric: label.type is binary, which is judged by roc_auc or pr_auc or log_loss, "
+        "not mae",
+    ),
+    (
+        {"features:": NUMBER, "parameters:": "metric: log_loss\n  parameters:"},
+        "44: model.metric: label.type is regression, which is judged by rmse or mae, not log_loss",
+    ),
+    (
+        {"features:": NUMBER, "parameters:": "calibrate: isotonic\n  parameters:"},
+        "44: model.calibrate: label.type is regression, and a predicted number is no probability: "
+        "take it out",
+    ),
+    (
+        {"features:": NUMBER, "max_depth:": "scale_pos_weight: 3, max_depth:"},
+        "44: model.parameters.scale_pos_weight: label.type is regression, and there is no yes to "
+        "weigh: take it out",
+    ),
+    (
+        {"features:": NUMBER, "columns: [month]": "threshold: {maximise: f1}"},
+        "52: predict.threshold: label.type is regression, and there is no yes to choose: take it "
+        "out",
+    ),
+    (
+        {"features:": NUMBER},
+        "45: slices: label.type is regression, so promote.max_slice_loss must say how much a slice "
+        "may lose, in the label's unit",
+    ),
+    (
+        {
+            "features:": NUMBER,
+            "slices:": "promote: {max_slice_loss: 2, max_calibration_error: 0.1}\nslices:",
+        },
+        "45: promote.max_calibration_error: label.type is regression, and a predicted number is no "
+        "probability: take it out",
+    ),
+    (
+        {
+            "features:": NUMBER,
+            "slices:": "promote: {max_slice_loss: 2}\nslices:",
+            "days_late > 1": "shelf",
+        },
+        "33: label.expression: 'shelf' is a string, which is no number",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), LABELS)
+def test_what_does_not_fit_the_label_is_one_sentence_with_its_line(
+    tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    text = LENDING
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    assert refusal(tmp_path, text) == f"usecase.yaml:{said}."
+
+
 @pytest.mark.parametrize(("old", "new", "said"), FIELDS + MISFITS + TRANSFORMS)
 def test_what_is_wrong_is_one_sentence_with_its_line(
     tmp_path: Path, old: str, new: str, said: str
