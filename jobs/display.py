@@ -17,6 +17,9 @@ from jobs.label_types import LABEL_TYPES
 
 T = TypeVar("T")
 
+# So many classes need no table.
+YES_AND_NO = 2
+
 
 def say(line: str) -> None:
     """Print a line of progress or result."""
@@ -170,6 +173,13 @@ def evaluation(found: Any) -> None:
             for result in judged.candidates
         ],
     )
+    classes = judged.of(judged.challenger).classes
+    if len(classes) > YES_AND_NO:
+        table(
+            f"{judged.challenger} by class",
+            ["class", "rows", "precision", "recall"],
+            [(name, one.rows, one.precision, one.recall) for name, one in classes.items()],
+        )
     table(
         f"{judged.challenger} by slice: {judged.metric}",
         ["slice", "value", "rows", *(["yes"] if of_yes else []), judged.metric],

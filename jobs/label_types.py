@@ -1,11 +1,12 @@
 """The types that a label may have, as far as a declaration goes.
 
-What is done with labels of each type is in `jobs.learning.targets`. Nothing is imported here,
-because every DAG file parses what stands on it.
+What is done with labels of each type is in `jobs.learning.targets`. Nothing heavy is imported
+here, because every DAG file parses what stands on it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,6 +27,9 @@ WORDS = {
     "rmse": "RMSE",
     "mae": "mean absolute error",
     "r2": "R²",
+    "f1_weighted": "weighted F1",
+    "f1_macro": "macro F1",
+    "accuracy": "accuracy",
 }
 
 
@@ -36,7 +40,7 @@ class LabelType:
     Attributes:
         label: what `gold.labels` holds.
         prediction: what is published as `prediction` beside the score.
-        values: what a label may be; empty: any finite number.
+        values: what a label may be, where the type says so.
         probabilities: whether scores are; else they are any finite numbers.
         metrics: what candidates may be compared by; the first unless another one is declared.
         told: the metric that a training and a night are told by; None: the one that decides.
@@ -45,6 +49,7 @@ class LabelType:
         from_columns: the types that a source's column may have which is all of `label.expression`.
         of_another: what is to be said of a column of another type.
         without: fields of a use case that have no meaning for it, and why.
+        without_steps: transforms that have none, and why.
     """
 
     label: Kind
@@ -58,6 +63,7 @@ class LabelType:
     from_columns: tuple[str, ...]
     of_another: str
     without: Mapping[str, str] = field(default_factory=dict)
+    without_steps: Mapping[str, str] = field(default_factory=dict)
 
 
 LABEL_TYPES: Mapping[str, LabelType] = {
@@ -72,6 +78,24 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         shown=("roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"),
         from_columns=("boolean", "integer", "number"),
         of_another=NEITHER,
+    ),
+    "multiclass": LabelType(
+        label="string",
+        prediction="string",
+        values=(),
+        probabilities=True,
+        metrics=("log_loss", "f1_weighted", "f1_macro", "accuracy"),
+        told=None,
+        beside="calibration_error",
+        shown=("log_loss", "accuracy", "f1_weighted", "f1_macro", "roc_auc", "calibration_error"),
+        from_columns=("string", "integer", "boolean"),
+        of_another="which names no class",
+        without={
+            "model.calibrate": "isotonic calibration is of yes and no",
+            "predict.threshold": "the likeliest class is predicted",
+            "model.parameters.scale_pos_weight": "there is no yes to weigh",
+        },
+        without_steps={"target": "classes have no mean"},
     ),
     "regression": LabelType(
         label="number",
@@ -92,3 +116,8 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         },
     ),
 }
+
+
+def score_column(name: str) -> str:
+    """The column of `gold.predictions` and the warehouse with the probability of a class."""
+    return f"score_{re.sub('[^a-z0-9_]', '_', name.lower())}"

@@ -179,7 +179,8 @@ def features(context: Context) -> StepResult:
 def labels(context: Context) -> StepResult:
     """Write the labels of the dates that the label source's files of these nights speak of.
 
-    They are looked at before they are seen: each is 0 or 1, once for each version of a row.
+    They are looked at before they are seen: each is what its type says, once for each version of a
+    row.
     Dates whose silver has not changed since are left alone.
     """
     from jobs.lake.made import Made

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from jobs.guess import guess
-from jobs.label_types import LABEL_TYPES, LabelType
+from jobs.label_types import LABEL_TYPES, LabelType, score_column
 from jobs.misfit import Misfit
 from jobs.transforms.categories import OneHot
 from jobs.transforms.recipe import Transform, columns_after
@@ -338,6 +338,12 @@ class Source(Spec):
         return self
 
 
+# With two of them there is a yes and a no.
+FEWEST_CLASSES = 3
+# Of a column in Postgres.
+LONGEST_COLUMN = 63
+
+
 class Label(Spec):
     """What is to be predicted, and how long after the prediction date it is final."""
 
@@ -347,8 +353,15 @@ class Label(Spec):
         description="SQL over the source's silver columns: true or false, or what `type` says; "
         "null for no label.",
     )
-    type: Literal["binary", "regression"] = Field(
-        default="binary", description="`binary`: yes or no; `regression`: a number."
+    type: Literal["binary", "multiclass", "regression"] = Field(
+        default="binary",
+        description="`binary`: yes or no; `multiclass`: the name of one of `classes`; "
+        "`regression`: a number.",
+    )
+    classes: tuple[str, ...] = Field(
+        default=(),
+        description="Of `multiclass` the names, three or more. Their order is that of the columns "
+        "`score_CLASS` with their probabilities; of equally likely ones the first is predicted.",
     )
     maturity: Days = Field(description="Days after the prediction date's end.")
 
@@ -356,6 +369,35 @@ class Label(Spec):
     def kind(self) -> LabelType:
         """What follows from its type."""
         return LABEL_TYPES[self.type]
+
+    @property
+    def values(self) -> tuple[float | str, ...]:
+        """What a label may be; empty: any finite number."""
+        return self.classes or self.kind.values
+
+    @property
+    def score_columns(self) -> tuple[str, ...]:
+        """The columns with the probabilities of classes, in their order."""
+        return tuple(map(score_column, self.classes))
+
+    @model_validator(mode="after")
+    def _classes_are_there(self) -> Self:
+        if self.type != "multiclass":
+            if self.classes:
+                raise Misfit("classes", f"they are of `type: multiclass`, and this is {self.type}")
+            return self
+        if len(set(self.classes)) < FEWEST_CLASSES:
+            said = f"`type: multiclass` takes {FEWEST_CLASSES} different `classes` or more"
+            raise Misfit("classes", f"{said}, and two are `type: binary`")
+        for place, column in enumerate(self.score_columns):
+            if column in self.score_columns[:place]:
+                first = self.classes[self.score_columns.index(column)]
+                said = f"{first!r} and {self.classes[place]!r} would both be the column {column}"
+                raise Misfit("classes", said)
+            if len(column) > LONGEST_COLUMN:
+                said = f"the column {column} is longer than {LONGEST_COLUMN} characters"
+                raise Misfit("classes", said)
+        return self
 
 
 # What may be done with a feature that goes into no model as it is.
@@ -455,7 +497,7 @@ class Split(Spec):
 
 
 class Rate(Spec):
-    """A rule-of-thumb candidate: the label's rate in each group, shrunk towards the mean."""
+    """A rule-of-thumb candidate: the label's rate or mean by group, shrunk towards that of all."""
 
     by: tuple[Name, ...] = Field(min_length=1, description="Features whose values make a group.")
     prior_rows: float = Field(default=50.0, gt=0, description="Weight of the overall rate.")
@@ -492,10 +534,24 @@ GROWING = (
 class Model(Spec):
     """The candidates and how XGBoost is fitted."""
 
-    metric: Literal["roc_auc", "pr_auc", "log_loss", "rmse", "mae"] | None = Field(
+    metric: (
+        Literal[
+            "roc_auc",
+            "pr_auc",
+            "log_loss",
+            "f1_weighted",
+            "f1_macro",
+            "accuracy",
+            "rmse",
+            "mae",
+        ]
+        | None
+    ) = Field(
         default=None,
         description="What candidates are compared by. Of binary labels `roc_auc`, unless it is "
-        "`pr_auc` or `log_loss`; of regression `rmse`, unless it is `mae`.",
+        "`pr_auc` or `log_loss`; of several classes `log_loss`, unless it is `f1_weighted`, "
+        "`f1_macro` or `accuracy`, for which XGBoost stops by log loss all the same; of "
+        "regression `rmse`, unless it is `mae`.",
     )
     rule: Rate = Field(description="The rule of thumb that a model has to beat.")
     rounds: int = Field(default=1000, ge=1, description="Most boosting rounds.")
@@ -552,7 +608,8 @@ class Promote(Spec):
     max_calibration_error: float = Field(
         default=0.05,
         gt=0,
-        description="Mean distance of scores from rates of yes that is borne; not of regression.",
+        description="Mean distance that is borne of scores from rates of yes, or of the predicted "
+        "class's probabilities from how often it is right; not of regression.",
     )
     approval: Literal["auto", "required"] = Field(
         default="auto", description="`required`: a person has the last word."
@@ -720,6 +777,10 @@ class UseCase(Spec):
         for name in self.predict.columns:
             if name in self.entity.key:
                 raise Misfit("predict.columns", f"{name!r} is published already, in the key")
+        for name in self.label.score_columns:
+            if name in (*self.entity.key, *self.predict.columns):
+                said = f"the column {name} of a class is in the key or predict.columns already"
+                raise Misfit("label.classes", said)
         return self
 
     @model_validator(mode="after")
@@ -731,6 +792,10 @@ class UseCase(Spec):
         for field, why in kind.without.items():
             if self._says(field):
                 raise Misfit(field, f"{written}, and {why}: take it out")
+        for index, step in enumerate(self.features.transforms):
+            if step.do in kind.without_steps:
+                said = f"{written}, and {kind.without_steps[step.do]}: take it out"
+                raise Misfit(f"features.transforms[{index}]", said)
         if self.slices and not kind.probabilities and not self._says("promote.max_slice_loss"):
             said = "promote.max_slice_loss must say how much a slice may lose, in the label's unit"
             raise Misfit("slices", f"{written}, so {said}")

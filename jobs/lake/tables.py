@@ -186,7 +186,9 @@ class Tables:
         """Every score: one row per entity, prediction date and model version.
 
         Of binary labels `score` is the calibrated probability of yes, and `prediction` whether it
-        reaches the threshold; of regression both are the predicted number.
+        reaches the threshold; of regression both are the predicted number. Of several classes
+        `prediction` is the likeliest one and `score` its probability, and each class has a column
+        `score_CLASS`.
         """
         usecase = self.plan.usecase
         kinds = usecase.features.kinds
@@ -200,6 +202,7 @@ class Tables:
                     StructField("prediction_date", DateType()),
                     StructField("score", DoubleType()),
                     StructField("prediction", TYPES[usecase.label.kind.prediction]),
+                    *[StructField(name, DoubleType()) for name in usecase.label.score_columns],
                     *extra,
                     StructField("model_version", IntegerType()),
                     StructField("scored_at", TimestampType()),

@@ -63,12 +63,18 @@ class Bins:
 
 
 def bins_of(reference: Mapping[str, Any]) -> dict[str, Bins]:
-    """The features of a model's reference as bins; its scores are there as `score`."""
+    """The features of a model's reference as bins.
+
+    Its scores are there as `score`, and the classes that it predicts as `prediction`.
+    """
     numeric = dict(reference["numeric"])
     if "score" in reference:
         numeric["score"] = reference["score"]
+    categorical = dict(reference["categorical"])
+    if "prediction" in reference:
+        categorical["prediction"] = reference["prediction"]
     found = {name: _numeric(seen) for name, seen in numeric.items()}
-    return found | {name: _categorical(seen) for name, seen in reference["categorical"].items()}
+    return found | {name: _categorical(seen) for name, seen in categorical.items()}
 
 
 def count(frame: DataFrame, bins: Mapping[str, Bins]) -> dict[str, Counts]:

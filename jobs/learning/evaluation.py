@@ -26,7 +26,7 @@ class Confusion(Finding):
 
 
 class ClassResult(Finding):
-    """Precision and recall of one class at the threshold; None if it has no rows."""
+    """Precision and recall of one class as it is predicted; None if it has no rows."""
 
     rows: int
     precision: float | None
@@ -53,12 +53,16 @@ class CalibrationBin(Finding):
 
 
 class CandidateResult(Finding):
-    """One model on the holdout; what its target has not is None or empty."""
+    """One model on the holdout; what its target has not is None or empty.
+
+    The confusion of several classes has rows by true class and, below it, by said class; and their
+    calibration is of the said class's probability, where yes means that it was right.
+    """
 
     name: str
     threshold: float | None
     metrics: dict[str, Estimate]
-    confusion: Confusion | None
+    confusion: Confusion | Mapping[str, Mapping[str, int]] | None
     classes: Mapping[str, ClassResult]
     calibration: tuple[CalibrationBin, ...]
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from jobs.errors import Refused
 from jobs.learning import reference
 from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates import boosted, constant, linear, rule
@@ -22,7 +24,7 @@ from jobs.learning.recipe.fit import FOLD, fit, fold_of
 from jobs.learning.recipe.recipe import Recipe
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import target_of
-from jobs.learning.targets.target import Boosting, measured
+from jobs.learning.targets.target import Boosting, Target, measured
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
 from jobs.usecase import UseCase
@@ -66,7 +68,9 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     key = plan.usecase.entity.key
     folded = parts.train.withColumn(FOLD, fold_of(key))
     sampled = reference.sample(folded, key, rows["train"], (*features.names, "label", FOLD))
-    refuse_leaks(sampled, sampled["label"].to_numpy(), features, target)
+    labels = sampled["label"].to_numpy()
+    _require_every_class(target, labels)
+    refuse_leaks(sampled, labels, features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
     boosting = target.boosting(metric)
     trees, settings = _trees(parts, sum(rows.values()), recipe, plan, boosting, trials, record)
@@ -143,6 +147,15 @@ def _trees(
     return boosted.fit(data, model, model.parameters), model.parameters
 
 
+def _require_every_class(target: Target, labels: NDArray[np.float64]) -> None:
+    if lacking := target.lacking(labels):
+        raise Refused(
+            f"None of {len(labels)} training rows is of class {', '.join(lacking)}: nothing can "
+            "be learned of it.",
+            "Take it out of label.classes and label.expression, or choose a later cutoff.",
+        )
+
+
 def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[str, float]]:
     """The model with its calibration and threshold, and its metrics on validation."""
     raw, labels = from_arrow(scored[model.candidate.kind]), scored["label"].to_numpy()
@@ -152,6 +165,6 @@ def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[s
     target = model.target
     calibration, threshold = target.finish(raw, labels, plan.usecase.model.calibrate)
     scores = calibration.apply(raw)
-    seen = reference.with_scores(model.reference, scores, dates)
+    seen = reference.with_scores(model.reference, target.watched(scores), dates)
     found = measured(target, labels, Scored(scores, threshold))
     return replace(model, calibration=calibration, threshold=threshold, reference=seen), found

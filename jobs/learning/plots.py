@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BARS = 20
 TENTHS = 10
+# Above this share a cell is dark.
+HALF = 0.5
 # Points of a distribution's curve.
 STEPS = 200
 
@@ -69,6 +71,20 @@ def reliability(tables: Mapping[str, Sequence[CalibrationBin]], x: str, y: str) 
         axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
     axes.legend()
+    return figure
+
+
+def confused(confusion: Mapping[str, Mapping[str, int]]) -> Figure:
+    """The share of each true class's rows that each class was said of."""
+    figure, axes = _empty("Said", "True")
+    rows = np.array([[*row.values()] for row in confusion.values()], dtype=np.float64)
+    shares = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(confusion)), [*confusion], rotation=45, ha="right")
+    axes.set_yticks(range(len(confusion)), [*confusion])
+    for place, share in np.ndenumerate(shares):
+        colour = "white" if share > HALF else "black"
+        axes.text(place[1], place[0], f"{share:.0%}", ha="center", va="center", color=colour)
     return figure
 
 

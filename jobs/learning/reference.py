@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
 from jobs.learning.bins import bins_of, count
+from jobs.learning.targets.target import Watched
 from jobs.learning.weeks import usual
 from jobs.usecase import Features
 
@@ -42,13 +43,20 @@ def seen(train: DataFrame, sampled: pa.Table, spec: Features) -> dict[str, Any]:
 
 
 def with_scores(
-    found: Mapping[str, Any], scores: NDArray[np.float64], dates: NDArray[np.datetime64]
+    found: Mapping[str, Any], watched: Watched, dates: NDArray[np.datetime64]
 ) -> dict[str, Any]:
-    """A reference with the distribution of a model's scores of some dates, and their weeks."""
-    scored = {**found, "score": numbers(scores)}
+    """A reference with the distribution of a model's scores of some dates, and their weeks.
+
+    Under `score`, and under `prediction` that of the predicted classes, if there are.
+    """
+    scored, columns = {**found, "score": numbers(watched.score)}, {"score": pa.array(watched.score)}
+    if (said := watched.prediction) is not None:
+        scored["prediction"] = _categories(said, len(pc.unique(said)))
+        columns["prediction"] = said.combine_chunks()
     day = (dates - dates.min()).astype("timedelta64[D]").astype(np.int64)
-    rows = bins_of(scored)["score"].by_day(pa.array(scores), day, int(day.max()) + 1)
-    weeks = usual({"score": rows.astype(np.float64)})
+    bins, days = bins_of(scored), int(day.max()) + 1
+    rows = {name: bins[name].by_day(column, day, days) for name, column in columns.items()}
+    weeks = usual({name: one.astype(np.float64) for name, one in rows.items()})
     return {**scored, "usual": {**found["usual"], **{n: asdict(one) for n, one in weeks.items()}}}
 
 

@@ -59,4 +59,4 @@ def from_arrow(column: pa.ChunkedArray) -> NDArray[np.float64]:
         found = column.to_numpy()
         return found
     found = column.combine_chunks().flatten().to_numpy()
-    return found.reshape(len(column), -1)
+    return found.reshape(len(column), len(found) // max(1, len(column)))

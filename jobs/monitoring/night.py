@@ -96,7 +96,8 @@ def _drift(context: Context, version: int) -> list[Drift]:
     counted = count(features.read(spark).where(features.of_dates(days)), bins)
     predictions = tables.predictions()
     scored = predictions.read(spark).where(predictions.of_dates(days))
-    scores = scored.where(f"model_version = {version}").select("prediction_date", "score")
+    watched = [name for name in ("score", "prediction") if name in model.reference]
+    scores = scored.where(f"model_version = {version}").select("prediction_date", *watched)
     counted |= count(scores, bins)
     return compare(model.reference, counted, plan.usecase.monitor)
 

@@ -31,8 +31,9 @@ _Asked = tuple[dt.date | None, tuple[Any, ...]]
 class Answer:
     """What is known of a key; an unknown key is an answer too, with `found` False.
 
-    `score` is the probability of yes and `prediction` whether it counts as yes, or both are the
-    predicted number; `columns` is what is published beside it. `batch_id`,
+    `score` is the probability of yes and `prediction` whether it counts as yes; or both are the
+    predicted number; or `prediction` is the likeliest class and `score` its probability, with those
+    of all classes among `columns`. That is what is published beside it. `batch_id`,
     `model_version` and `published_at` are of the batch that was asked, and None if no batch is
     live for the date; `age_seconds` is the time since it was published.
     """
@@ -41,7 +42,7 @@ class Answer:
     key: Mapping[str, Any]
     prediction_date: dt.date | None
     score: float | None = None
-    prediction: bool | float | None = None
+    prediction: bool | float | str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     model_version: int | None = None
     batch_id: int | None = None

@@ -90,9 +90,12 @@ class PublishedTable:
             use_case=spec.name,
             key=tuple(Column(name, source[name].type) for name in spec.entity.key),
             date_column=spec.entity.date,
-            columns=tuple(
-                Column(name, PUBLISHED_AS.get(kinds[name], "string"))
-                for name in spec.predict.columns
+            columns=(
+                *(Column(name, "number") for name in spec.label.score_columns),
+                *(
+                    Column(name, PUBLISHED_AS.get(kinds[name], "string"))
+                    for name in spec.predict.columns
+                ),
             ),
             prediction=spec.label.kind.prediction,
         )

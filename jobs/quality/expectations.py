@@ -37,7 +37,8 @@ def expectation(expected: Expected, index: int = 0) -> Any:
         list_registered_expectation_implementations,
     )
 
-    # Importing the module is what makes our own expectation known.
+    # Importing the modules is what makes our own expectations known.
+    import jobs.quality.chances
     import jobs.quality.uniqueness  # noqa: F401
 
     try:

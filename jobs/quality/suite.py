@@ -16,6 +16,7 @@ from jobs.plan import Dates, Plan
 from jobs.usecase import Column, Expectation, Label, UseCase
 
 KEY_UNIQUE = "expect_key_to_be_unique"
+CHANCES = "expect_chances_to_add_up_to_one"
 NOT_NULL = "expect_column_values_to_not_be_null"
 BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
@@ -131,6 +132,7 @@ def predictions(plan: Plan, dates: Dates, feature_rows: int) -> Suite:
             *_not_null((*table.key, "prediction_date", "score", "prediction"), where),
             _within(dates),
             Expected(BETWEEN, {"column": "score", **_score_ends(plan.usecase.label)}, where),
+            *_of_classes(plan.usecase.label),
             Expected(
                 DISTINCT_COUNT, {"column": "model_version", "min_value": 1, "max_value": 1}, where
             ),
@@ -155,7 +157,7 @@ def declared(usecase: UseCase) -> tuple[Expected, ...]:
 
 
 def _possible(label: Label) -> Expected:
-    values, where = list(label.kind.values), "label.expression"
+    values, where = list(label.values), "label.expression"
     if not values:
         ends = {"min_value": -LARGEST, "max_value": LARGEST}
         return Expected(BETWEEN, {"column": "label", **ends}, where)
@@ -167,6 +169,16 @@ def _score_ends(label: Label) -> dict[str, float]:
     if label.kind.probabilities:
         return {"min_value": 0.0, "max_value": 1.0}
     return {"min_value": -LARGEST, "max_value": LARGEST}
+
+
+def _of_classes(label: Label) -> Iterator[Expected]:
+    columns, where = label.score_columns, "label.classes"
+    if columns:
+        yield from _not_null(columns, where)
+        for column in columns:
+            yield Expected(BETWEEN, {"column": column, **_score_ends(label)}, where)
+        yield Expected(CHANCES, {"column_list": list(columns)}, where)
+        yield Expected(IN_SET, {"column": "prediction", "value_set": list(label.classes)}, where)
 
 
 def _not_null(columns: Iterable[str], where: str) -> Iterator[Expected]:

@@ -58,6 +58,7 @@ class Target(Each):
     2001. An unseen value has the overall mean, a missing one is missing. A training row's value
     comes from the rows of the other folds, so that no row's label is in its own features; the
     fold follows from the entity's key. Rows that were not learned from get the value of all folds.
+    Labels of several classes have no mean, so it is not for them.
     """
 
     takes: ClassVar[tuple[Kind, ...]] = ("category",)

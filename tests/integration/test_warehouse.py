@@ -318,6 +318,34 @@ class TestPublish:
             answer = client.get({"name": "k0000001"})
             assert answer.prediction == answer.score
 
+    def test_classes_have_columns_and_a_new_one_comes_beside_the_old(
+        self, settings: Settings, spark: SparkSession, reader: Connection
+    ) -> None:
+        first = (Column("score_late", "number"), Column("score_lost", "number"))
+        classes = PublishedTable("classes", NIGHT.key, "day", first, "string")
+        found = scores(spark, 10, 1).withColumns(
+            {
+                "prediction": F.when(F.col("prediction"), "late").otherwise("lost"),
+                "score_late": F.col("score"),
+                "score_lost": 1 - F.col("score"),
+            }
+        )
+        publish_batch(found, classes, DATE, Source("m", 1), settings)
+        later = DATE + ONE_DAY
+        other = PublishedTable(
+            "classes", NIGHT.key, "day", (first[0], Column("score_here", "number")), "string"
+        )
+        again = found.withColumns({"day": F.lit(later), "score_here": F.col("score_lost")})
+        publish_batch(again, other, later, Source("m", 2), settings)
+        rows = reader.execute(
+            "SELECT prediction_date, min(prediction), count(score_late), count(score_lost), "
+            "count(score_here) FROM classes GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        assert rows == [(DATE, "late", 10, 10, 0), (later, "late", 10, 0, 10)]
+        with Lookup(settings, "classes") as client:
+            answer = client.get({"name": "k0000001"})
+            assert (answer.prediction, answer.columns["score_lost"]) == ("lost", None)
+
     @pytest.mark.parametrize(
         ("changed", "what"),
         [

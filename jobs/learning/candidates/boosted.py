@@ -63,9 +63,11 @@ class Boosted:
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
         matrix = self.recipe.matrix(batch)
         if not matrix.shape[0]:
-            return np.zeros(0)
-        scores: NDArray[np.float32] = _booster(self.content).inplace_predict(matrix)
-        return scores.astype(np.float64)
+            return np.zeros((0, *_classes(self.content)))
+        found: NDArray[np.float32] = _booster(self.content).inplace_predict(matrix)
+        scores = found.astype(np.float64)
+        # Shares of classes add up to 1 only as closely as a float32 can.
+        return scores / scores.sum(axis=1, keepdims=True) if scores.ndim > 1 else scores
 
     def parameters(self) -> dict[str, Any]:
         return {"recipe": self.recipe.to_json()}
@@ -260,6 +262,14 @@ def _together(task: BarrierTaskContext, workers: int) -> Iterator[None]:
         yield
     # The tracker ends with this function, and all have to take leave of it before.
     task.barrier()
+
+
+@lru_cache(maxsize=8)
+def _classes(content: bytes) -> tuple[int, ...]:
+    """The shape of a row's score."""
+    learned = json.loads(_booster(content).save_config())["learner"]["learner_model_param"]
+    classes = int(learned["num_class"])
+    return (classes,) if classes else ()
 
 
 @lru_cache(maxsize=8)

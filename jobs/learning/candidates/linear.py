@@ -15,12 +15,18 @@ from scipy.sparse import issparse
 from jobs.learning.candidates.scaling import Scaling, fit_scaling
 from jobs.learning.recipe.fit import FOLD
 from jobs.learning.recipe.recipe import Recipe
-from jobs.learning.targets.target import Target
+from jobs.learning.targets.target import Score, Target, read
 
 # A light ridge: enough to make collinear 0/1 columns identifiable.
 RIDGE = 1e-4
 # Of the kept coefficients, so that how a machine adds up cannot change a model.
 DIGITS = 7
+
+
+def _softmax(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.exp(margin - margin.max(axis=1, keepdims=True))
+    found: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return found
 
 
 def _logistic(margin: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,6 +37,7 @@ def _logistic(margin: NDArray[np.float64]) -> NDArray[np.float64]:
 # From the sum of a row's columns, each times its coefficient, and the intercept to its score.
 LINKS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "logistic": _logistic,
+    "softmax": _softmax,
     "identity": lambda margin: margin,
 }
 
@@ -39,6 +46,8 @@ LINKS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 class Linear:
     """Coefficients of the standardised columns, and the intercept.
 
+    Of several classes there are coefficients and an intercept for each.
+
     Attributes:
         link: the name of what makes scores of the sums, among `LINKS`.
     """
@@ -46,8 +55,8 @@ class Linear:
     recipe: Recipe
     scaling: Scaling
     link: str
-    coefficients: tuple[float, ...]
-    intercept: float
+    coefficients: tuple[Score, ...]
+    intercept: Score
     kind: str = "linear"
 
     @cached_property
@@ -56,12 +65,9 @@ class Linear:
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
         ready = self.scaling.apply(self.recipe.matrix(batch))
-        # Both add each row up by itself; BLAS may round a row by its neighbours.
-        if issparse(ready):
-            margin = ready @ self._weights + self.intercept
-        else:
-            margin = np.einsum("ij,j->i", ready, self._weights) + self.intercept
-        return LINKS[self.link](margin)
+        sums = [_sums(ready, weights) for weights in np.atleast_2d(self._weights)]
+        shape = (ready.shape[0], *np.shape(self.intercept))
+        return LINKS[self.link](np.stack(sums, axis=1).reshape(shape) + np.array(self.intercept))
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -76,9 +82,13 @@ class Linear:
         return self.recipe.files()
 
     def importance(self) -> Mapping[str, float]:
-        """Sizes of the coefficients, per standard deviation of a numeric column."""
+        """Sizes of the coefficients, per standard deviation of a numeric column.
+
+        Of several classes they are added up.
+        """
         names = self.scaling.columns(self.recipe)
-        return {name: abs(c) for name, c in zip(names, self.coefficients, strict=True)}
+        sizes = np.abs(np.atleast_2d(self._weights)).sum(axis=0)
+        return dict(zip(names, sizes.tolist(), strict=True))
 
     @classmethod
     def from_parameters(cls, written: Mapping[str, Any], files: Mapping[str, bytes]) -> Linear:
@@ -86,8 +96,8 @@ class Linear:
             Recipe.from_json(written["recipe"], files),
             Scaling.from_json(written["scaling"]),
             written["link"],
-            tuple(written["coefficients"]),
-            written["intercept"],
+            tuple(read(one) for one in written["coefficients"]),
+            read(written["intercept"]),
         )
 
 
@@ -103,5 +113,20 @@ def fit(rows: pa.Table, recipe: Recipe, target: Target) -> Linear:
     matrix = recipe.matrix(rows, rows[FOLD])
     scaling = fit_scaling(matrix, recipe)
     line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), RIDGE)
-    values = [float(f"{value:.{DIGITS}g}") for value in line.coefficients]
-    return Linear(recipe, scaling, line.link, tuple(values), float(f"{line.intercept:.{DIGITS}g}"))
+    coefficients = tuple(_settled(row) for row in line.coefficients)
+    return Linear(recipe, scaling, line.link, coefficients, _settled(line.intercept))
+
+
+def _settled(values: Any) -> Score:
+    """A number or several, rounded to what is kept."""
+    if np.ndim(values):
+        return tuple(float(f"{value:.{DIGITS}g}") for value in values)
+    return float(f"{values:.{DIGITS}g}")
+
+
+def _sums(ready: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Both add each row up by itself; BLAS may round a row by its neighbours.
+    found: NDArray[np.float64] = (
+        ready @ weights if issparse(ready) else np.einsum("ij,j->i", ready, weights)
+    )
+    return found

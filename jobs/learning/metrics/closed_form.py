@@ -11,8 +11,11 @@ from jobs.learning.metrics.tally import tally
 
 CONFIDENCE = 0.95
 
+# A value and the ends of its interval; NaN where there is none.
+Interval = tuple[float, float, float]
 
-def auc_interval(labels: Array, scores: Array, weights: Array) -> tuple[float, float, float]:
+
+def auc_interval(labels: Array, scores: Array, weights: Array) -> Interval:
     """Area under the ROC curve with DeLong's interval; NaN if only one class is there.
 
     The variance is that of the mean placement of the yes among the no and of the no among the
@@ -31,7 +34,7 @@ def auc_interval(labels: Array, scores: Array, weights: Array) -> tuple[float, f
     return area, max(0.0, area - half), min(1.0, area + half)
 
 
-def mean_interval(values: Array, weights: Array) -> tuple[float, float, float]:
+def mean_interval(values: Array, weights: Array) -> Interval:
     """A mean of rows with its normal interval; NaN without rows."""
     total = weights.sum()
     if total == 0:
@@ -47,3 +50,37 @@ def _variance(values: Array, weights: Array) -> float:
     total = weights.sum()
     mean = (values * weights).sum() / total
     return float((weights * (values - mean) ** 2).sum() / (total - 1))
+
+
+def f1_intervals(
+    labels: Array, said: Array, weights: Array, classes: int
+) -> tuple[Interval, Interval]:
+    """The mean F1 of the classes, plain and weighted by their rows, with intervals.
+
+    By the delta method, as in Takahashi, Yamamoto, Kuchiba and Koyama, Applied Intelligence 52,
+    2022: an F1 is a ratio of means, and so nearly the mean of what each row adds to it.
+    """
+    total = weights.sum()
+    if total == 0:
+        return (np.nan, np.nan, np.nan), (np.nan, np.nan, np.nan)
+    macro, weighted = np.zeros(len(labels)), np.zeros(len(labels))
+    there = 0
+    for place in range(classes):
+        true, named = labels == place, said == place
+        both = true.astype(np.float64) + named
+        mean, share = (weights @ both) / total, (weights @ true) / total
+        if not mean:
+            continue
+        there += 1
+        hits = 2.0 * (true & named)
+        score = (weights @ hits) / total / mean
+        adds = (hits - score * both) / mean
+        macro += score + adds
+        weighted += share * adds + true * score
+    return _within(mean_interval(macro / there, weights)), _within(mean_interval(weighted, weights))
+
+
+def _within(found: Interval) -> Interval:
+    value, low, high = found
+    # In this order, because of an end that is NaN.
+    return value, max(low, 0.0), min(high, 1.0)

@@ -29,6 +29,11 @@ class Counter(Protocol):
         """What the metrics of this type of label take, for weights of shape (resamples, groups)."""
 
 
+# Why a metric of any rows has no value, or no interval.
+NO_ROWS = "it has no rows"
+TOO_FEW = "too few of the dates have rows for an interval"
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric and its direction.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.learning.metrics.metric import Array, Metric, ratio
+from jobs.learning.metrics.metric import NO_ROWS, TOO_FEW, Array, Metric, ratio
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,6 @@ def bias(found: Errors) -> Array:
     """Mean error, in the label's unit; above 0 where predictions are too large."""
     return ratio(found.signed, found.rows)
 
-
-NO_ROWS = "it has no rows"
-TOO_FEW = "too few of the dates have rows for an interval"
 
 # A bias is best at 0, so it has no direction, and decides nothing.
 METRICS = {

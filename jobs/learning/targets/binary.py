@@ -19,7 +19,7 @@ from jobs.learning.evaluation import ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import METRICS, roc_auc
-from jobs.learning.metrics.closed_form import auc_interval, mean_interval
+from jobs.learning.metrics.closed_form import Interval, auc_interval, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
 from jobs.learning.metrics.tally import Counter, tally
 from jobs.learning.plots import precision_recall, reliability, roc
@@ -27,7 +27,6 @@ from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
     Boosting,
-    Interval,
     Judged,
     Line,
     Score,

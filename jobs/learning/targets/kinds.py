@@ -7,21 +7,22 @@ from typing import Any
 
 from jobs.errors import Refused
 from jobs.learning.targets.binary import Binary
+from jobs.learning.targets.multiclass import Multiclass
 from jobs.learning.targets.regression import Regression
 from jobs.learning.targets.target import Target
 from jobs.usecase import UseCase
 
-KINDS: Mapping[str, type[Target]] = {kind.type: kind for kind in (Binary, Regression)}
+KINDS: Mapping[str, type[Target]] = {kind.type: kind for kind in (Binary, Multiclass, Regression)}
 
 
 def target_of(usecase: UseCase) -> Target:
     """What a use case predicts."""
-    return restored({"type": usecase.label.type})
+    return KINDS[usecase.label.type].of(usecase.label)
 
 
 def restored(written: Mapping[str, Any]) -> Target:
     """A target from what `Target.to_json` gave."""
-    return KINDS[written["type"]](**{n: v for n, v in written.items() if n != "type"})
+    return KINDS[written["type"]].from_json(written)
 
 
 def require_declared(found: Target, usecase: UseCase, model: str) -> None:
@@ -31,7 +32,7 @@ def require_declared(found: Target, usecase: UseCase, model: str) -> None:
         model: what to call it.
 
     Raises:
-        Refused: its labels were of another type.
+        Refused: its labels were of another type, or of other classes.
     """
     if found != (wanted := target_of(usecase)):
         raise Refused(

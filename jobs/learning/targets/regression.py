@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from jobs.errors import Refused
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import ordered
-from jobs.learning.metrics.closed_form import mean_interval
+from jobs.learning.metrics.closed_form import Interval, mean_interval
 from jobs.learning.metrics.metric import Metric
 from jobs.learning.metrics.regression import METRICS, ErrorCounter
 from jobs.learning.plots import by_decile, errors_drawn
@@ -25,7 +25,6 @@ from jobs.learning.recipe.rows import rounded
 from jobs.learning.targets.target import (
     Array,
     Boosting,
-    Interval,
     Judged,
     Line,
     Score,

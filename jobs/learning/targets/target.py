@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,9 @@ from jobs.errors import Refused
 from jobs.learning.calibrate import Calibration
 from jobs.learning.evaluation import CalibrationBin, ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.metrics.closed_form import Interval
 from jobs.learning.metrics.metric import Counter, Metric
+from jobs.usecase import Label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 # Of one row: a number, or one for each class.
 Score = float | tuple[float, ...]
-# A value and the ends of its interval; NaN where there is none.
-Interval = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,17 @@ class Line:
 class Judged:
     """What an evaluation tells of one model beside its metrics."""
 
-    confusion: Confusion | None = None
+    confusion: Confusion | Mapping[str, Mapping[str, int]] | None = None
     classes: Mapping[str, ClassResult] = field(default_factory=dict)
     calibration: tuple[CalibrationBin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is compared with the nights for drift: scores as published, and classes if there are."""
+
+    score: Array
+    prediction: pa.ChunkedArray | None = None
 
 
 class Target(ABC):
@@ -83,6 +91,16 @@ class Target(ABC):
     type: ClassVar[str]
     metrics: ClassVar[Mapping[str, Metric]]
 
+    @classmethod
+    def of(cls, label: Label) -> Self:
+        """That of a declared label."""
+        return cls()
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Self:
+        """From what `to_json` gave."""
+        return cls()
+
     @property
     def shape(self) -> tuple[int, ...]:
         return ()
@@ -97,7 +115,7 @@ class Target(ABC):
         return f"{self.type} labels"
 
     def to_json(self) -> dict[str, Any]:
-        """All that `jobs.learning.targets.kinds.restored` needs."""
+        """All that `from_json` needs, and the type."""
         return {"type": self.type}
 
     def coded(self, rows: DataFrame) -> DataFrame:
@@ -113,6 +131,10 @@ class Target(ABC):
         Raises:
             Refused: it has none, or labels that nothing can be learned from.
         """
+
+    def lacking(self, labels: Array) -> tuple[str, ...]:
+        """The classes that none of some training rows is of."""
+        return ()
 
     @abstractmethod
     def given_away(self, column: pa.ChunkedArray, labels: Array, numeric: bool) -> str | None:
@@ -148,6 +170,10 @@ class Target(ABC):
     @abstractmethod
     def predicted(self, threshold: float | None) -> dict[str, Column]:
         """The columns of `gold.predictions` that are made of a model's column `score`."""
+
+    def watched(self, scores: Array) -> Watched:
+        """What drift is looked for in."""
+        return Watched(scores)
 
     # Judging.
 

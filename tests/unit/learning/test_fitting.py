@@ -16,6 +16,7 @@ from jobs.learning.model import INDEX, opened, sha256
 from jobs.learning.reference import sample, seen
 from jobs.learning.reference import with_scores as with_scores_of
 from jobs.learning.scoring import with_scores
+from jobs.learning.targets.target import Watched
 from tests.unit.learning import parcels
 
 
@@ -127,7 +128,7 @@ def test_reference_holds_how_far_the_weeks_lay_apart(spark, parcel_plan, data):
     reference = seen(frame, sampled, features)
     scores = np.linspace(0, 1, len(data))
     dates = data["sent_on"].to_numpy().astype("datetime64[D]")
-    usual = with_scores_of(reference, scores, dates)["usual"]
+    usual = with_scores_of(reference, Watched(scores), dates)["usual"]
     assert set(usual) == {"weight", "hour", "rain", "depot", "score"}
     # Of 42 days, 36 begin a week.
     assert {(one["weeks"], one["days"]) for one in usual.values()} == {(36 / 7, 7)}

@@ -11,9 +11,11 @@ from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import Tables
 from jobs.learning.metrics.closed_form import auc_interval, mean_interval
 from jobs.learning.targets.binary import Binary
+from jobs.learning.targets.kinds import target_of
 from jobs.monitoring.performance import measure, outcomes
 from jobs.plan import Plan
 from jobs.settings import Settings
+from tests.unit.learning import parcels
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -130,3 +132,57 @@ def test_dates_are_measured_on_final_labels_of_the_published_version(
     )
     # 20 rows of a slice say nothing.
     assert ("carrier=UA", "roc_auc") not in by
+
+
+@pytest.mark.parametrize(
+    ("label", "scored", "told"),
+    [
+        (
+            {"type": "regression"},
+            [({"score": 3.0}, 2.0), ({"score": 1.0}, 4.0), ({"score": 9.0}, None)],
+            {"rmse": 5**0.5, "mae": 2.0, "bias": -1.0},
+        ),
+        (
+            {"type": "multiclass", "classes": ["door", "shop", "lost"]},
+            [
+                ({"prediction": "door", "score_door": 0.7, "score_shop": 0.2}, "door"),
+                ({"prediction": "door", "score_door": 0.6, "score_shop": 0.4}, "shop"),
+                ({"prediction": "lost", "score_door": 0.1, "score_shop": 0.1}, None),
+            ],
+            {
+                "log_loss": -(np.log(0.7) + np.log(0.4)) / 2,
+                "accuracy": 0.5,
+                "f1_macro": 1 / 3,
+                "f1_weighted": 1 / 3,
+            },
+        ),
+    ],
+)
+def test_numbers_and_classes_are_measured_by_their_own_metrics(
+    spark: SparkSession,
+    settings: Settings,
+    label: dict[str, Any],
+    scored: list[tuple[dict[str, Any], Any]],
+    told: dict[str, float],
+) -> None:
+    plan = parcels.plan(settings, label={**parcels.SPEC["label"], **label}, slices=[])
+    tables, early = Tables(plan), dt.datetime(2013, 10, 3)
+    keys = [{"sent_on": DAY, "parcel": n, "prediction_date": DAY} for n in range(3)]
+    rows = list(zip(keys, scored, strict=True))
+    published = [{**key, "model_version": 2, **found} for key, (found, _) in rows]
+    known = [
+        {**key, "label": label, "_arrived_at": early, "matured_at": early}
+        for key, (_, label) in rows
+        if label is not None
+    ]
+    found = outcomes(
+        _rows(spark, tables.predictions().schema, published),
+        _rows(spark, tables.features().schema, keys),
+        _rows(spark, tables.labels().schema, known),
+        tables,
+        {DAY: 2},
+        NOW,
+    )
+    by = {m.metric: m for m in measure(found, target_of(plan.usecase), (), {DAY: 2})}
+    assert {name: one.value for name, one in by.items()} == pytest.approx(told)
+    assert [one.matured_share for one in by.values()] == pytest.approx([2 / 3] * len(by))

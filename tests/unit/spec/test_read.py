@@ -291,7 +291,65 @@ MISFITS = [
 
 
 NUMBER = "  type: regression\nfeatures:"
+THREE = "  type: multiclass\n  classes: [late, lost, here]\n"
 LABELS = [
+    (
+        {"features:": "  type: multiclass\n  classes: [late, here]\nfeatures:"},
+        "36: label.classes: `type: multiclass` takes 3 different `classes` or more, and two are "
+        "`type: binary`",
+    ),
+    (
+        {"features:": "  type: multiclass\nfeatures:"},
+        "31: label: `type: multiclass` takes 3 different `classes` or more, and two are "
+        "`type: binary`",
+    ),
+    (
+        {"features:": "  classes: [late, lost, here]\nfeatures:"},
+        "35: label.classes: they are of `type: multiclass`, and this is binary",
+    ),
+    (
+        {"features:": "  type: multiclass\n  classes: [late, la-te, la te]\nfeatures:"},
+        "36: label.classes: 'la-te' and 'la te' would both be the column score_la_te",
+    ),
+    (
+        {"features:": f"  type: multiclass\n  classes: [a, b, {'x' * 60}]\nfeatures:"},
+        f"36: label.classes: the column score_{'x' * 60} is longer than 63 characters",
+    ),
+    (
+        {"features:": "  type: multiclass\n  classes: [a, b, NO]\nfeatures:"},
+        "36: label.classes[2] should be text in quotes, not NO",
+    ),
+    (
+        {
+            "features:": f"{THREE}features:",
+            "    - month": "    - score_lost",
+            "columns: [month]": "columns: [score_lost]",
+        },
+        "36: label.classes: the column score_lost of a class is in the key or predict.columns "
+        "already",
+    ),
+    (
+        {"features:": f"{THREE}features:", "parameters:": "metric: roc_auc\n  parameters:"},
+        "45: model.metric: label.type is multiclass, which is judged by log_loss or f1_weighted "
+        "or f1_macro or accuracy, not roc_auc",
+    ),
+    (
+        {
+            "features:": f"{THREE}features:",
+            "model:": "  transforms:\n    - {do: target, of: shelf}\nmodel:",
+        },
+        "44: features.transforms[0]: label.type is multiclass, and classes have no mean: take it "
+        "out",
+    ),
+    (
+        {"features:": f"{THREE}features:", "parameters:": "calibrate: none\n  parameters:"},
+        "45: model.calibrate: label.type is multiclass, and isotonic calibration is of yes and no: "
+        "take it out",
+    ),
+    (
+        {"features:": f"{THREE}features:", "days_late > 1": "days_late"},
+        "33: label.expression: 'days_late' is a number, which names no class",
+    ),
     (
         {"parameters:": "metric: mae\n  parameters:"},
         "43: model.metric: label.type is binary, which is judged by roc_auc or pr_auc or log_loss, "

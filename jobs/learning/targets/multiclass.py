@@ -1,0 +1,231 @@
+"""One of several classes: labels are places among them, a score is a probability of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+from sklearn.linear_model import LogisticRegression
+
+from jobs.errors import Refused
+from jobs.label_types import score_column
+from jobs.learning.evaluation import CalibrationBin, ClassResult
+from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
+from jobs.learning.metrics.binary import roc_auc
+from jobs.learning.metrics.closed_form import Interval, f1_intervals, mean_interval
+from jobs.learning.metrics.metric import EDGE, Metric
+from jobs.learning.metrics.multiclass import METRICS, ClassCounter
+from jobs.learning.metrics.tally import tally
+from jobs.learning.plots import confused, reliability
+from jobs.learning.targets.reliability import calibration_table
+from jobs.learning.targets.target import (
+    Array,
+    Boosting,
+    Judged,
+    Line,
+    Score,
+    Target,
+    Watched,
+    require_rows,
+)
+from jobs.usecase import Label
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pyspark.sql import Column, DataFrame
+
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Multiclass(Target):
+    """One of several classes, in the order in which they were declared."""
+
+    classes: tuple[str, ...]
+
+    type: ClassVar[str] = "multiclass"
+    metrics: ClassVar[Mapping[str, Metric]] = METRICS
+
+    @classmethod
+    def of(cls, label: Label) -> Self:
+        return cls(label.classes)
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Self:
+        return cls(tuple(written["classes"]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.type, "classes": list(self.classes)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.classes),)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(map(score_column, self.classes))
+
+    @property
+    def described(self) -> str:
+        return f"the classes {', '.join(self.classes)}"
+
+    def coded(self, rows: DataFrame) -> DataFrame:
+        return rows.withColumn("label", self._place("label"))
+
+    def require_learnable(self, part: DataFrame, name: str) -> int:
+        unknown = F.count_if(F.col("label").isNull())
+        rows, strange = part.agg(F.count("*"), unknown).collect()[0]
+        require_rows(rows, name)
+        self._require_known(f"the {name} part", rows, strange)
+        return int(rows)
+
+    def lacking(self, labels: Array) -> tuple[str, ...]:
+        return tuple(name for place, name in enumerate(self.classes) if place not in labels)
+
+    def given_away(self, column: pa.ChunkedArray, labels: Array, numeric: bool) -> str | None:
+        told_apart = self._told_apart(column, labels, numeric)
+        counted = np.bincount(labels.astype(np.int64), minlength=len(self.classes))
+        # A rare class is told apart by chance.
+        for place in np.flatnonzero(counted >= FEWEST_ROWS).tolist():
+            worst = min((part for pair, part in told_apart.items() if place in pair), default=0.0)
+            if worst > GIVES_AWAY:
+                name = self.classes[place]
+                return f"tells {name} from each other class in at least {worst:.1%} of pairs"
+        return None
+
+    def _told_apart(
+        self, column: pa.ChunkedArray, labels: Array, numeric: bool
+    ) -> dict[tuple[int, int], float]:
+        """How well a feature tells each two classes apart, of which there are rows enough.
+
+        The area under the ROC curve of each pair, as in Hand and Till, Machine Learning 45, 2001.
+        """
+        found = {}
+        for pair in combinations(range(len(self.classes)), 2):
+            chosen = np.isin(labels, pair)
+            yes = (labels[chosen] == pair[1]).astype(np.float64)
+            if min(yes.sum(), len(yes) - yes.sum()) < FEWEST_ROWS:
+                continue
+            values = ordered(column.filter(pa.array(chosen)), yes, numeric)
+            area = float(roc_auc(tally(yes, values))[0])
+            found[pair] = max(area, 1 - area)
+        return found
+
+    def summands(self) -> list[Column]:
+        return [(F.col("label") == place).cast("double") for place in range(len(self.classes))]
+
+    def score_of(self, means: Array) -> Score:
+        return tuple(float(mean) for mean in means)
+
+    def boosting(self, metric: str) -> Boosting:
+        # XGBoost knows neither F1 nor accuracy of classes by rows' weights: all stop by log loss.
+        settings = {
+            "objective": "multi:softprob",
+            "num_class": len(self.classes),
+            "eval_metric": "mlogloss",
+        }
+        return Boosting(settings, "log_loss", METRICS["log_loss"].sign)
+
+    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+        weight = 1 / (ridge * ready.shape[0])
+        learner = LogisticRegression(C=weight, solver="lbfgs", max_iter=MOST_STEPS)
+        learner.fit(ready, labels)
+        return Line("softmax", learner.coef_, learner.intercept_)
+
+    def predicted(self, threshold: float | None) -> dict[str, Column]:
+        score = F.col("score")
+        best = F.array_max(score)
+        # Of equals the first that was declared.
+        said = F.element_at(self._names(), F.array_position(score, best).cast("int"))
+        each = {name: score[place] for place, name in enumerate(self.outputs)}
+        return {"score": best, "prediction": said, **each}
+
+    def watched(self, scores: Array) -> Watched:
+        said = np.array(self.classes, dtype=object)[scores.argmax(axis=1)]
+        return Watched(scores.max(axis=1), pa.chunked_array([pa.array(said, pa.string())]))
+
+    def require_judgeable(self, labels: Array) -> None:
+        if not len(labels):
+            raise Refused(
+                "The holdout has no rows with a known label.",
+                "Choose another cutoff or holdout, or bring in the days it lies in.",
+            )
+        self._require_known("the holdout", len(labels), int(np.isnan(labels).sum()))
+
+    def counter(
+        self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int
+    ) -> ClassCounter:
+        return ClassCounter.of(labels, scored.scores, groups, n)
+
+    def judged(self, labels: Array, scored: Scored) -> Judged:
+        confusion = self._confusion(labels, scored)
+        said = {name: sum(row[name] for row in confusion.values()) for name in self.classes}
+        return Judged(
+            confusion=confusion,
+            classes={
+                name: ClassResult.of(row[name], said[name], sum(row.values()))
+                for name, row in confusion.items()
+            },
+            calibration=self._reliability(labels, scored),
+        )
+
+    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
+        tables = {name: self._reliability(holdout.labels, one) for name, one in models.items()}
+        drawn = {
+            f"confusion_{name}.png": confused(self._confusion(holdout.labels, one))
+            for name, one in models.items()
+        }
+        return {
+            **drawn,
+            "calibration.png": reliability(tables, "Probability of the class", "Share of right"),
+        }
+
+    def outcome(self) -> dict[str, Column]:
+        label = F.col("label")
+        given = [F.when(label == n, F.col(name)) for n, name in enumerate(self.outputs)]
+        return {"said": self._place("prediction"), "chance": F.coalesce(*given)}
+
+    def matured(self, found: Mapping[str, Array], weights: Array) -> dict[str, Interval]:
+        labels, said = found["label"], found["said"]
+        losses = -np.log(np.clip(found["chance"], EDGE, 1))
+        macro, weighted = f1_intervals(labels, said, weights, len(self.classes))
+        return {
+            "log_loss": mean_interval(losses, weights),
+            "accuracy": mean_interval((labels == said).astype(np.float64), weights),
+            "f1_weighted": weighted,
+            "f1_macro": macro,
+        }
+
+    def _names(self) -> Column:
+        return F.array(*[F.lit(name) for name in self.classes])
+
+    def _place(self, column: str) -> Column:
+        """Where a column's class is among the classes; null if it is none of them."""
+        place = F.array_position(self._names(), F.col(column))
+        return F.when(place > 0, place - 1).cast("double")
+
+    def _confusion(self, labels: Array, scored: Scored) -> dict[str, dict[str, int]]:
+        """How many rows there are by true and said class."""
+        size, truth = len(self.classes), labels.astype(np.int64)
+        cells = np.bincount(truth * size + scored.scores.argmax(axis=1), minlength=size**2)
+        rows = zip(self.classes, cells.reshape(size, size).tolist(), strict=True)
+        return {name: dict(zip(self.classes, row, strict=True)) for name, row in rows}
+
+    def _reliability(self, labels: Array, scored: Scored) -> tuple[CalibrationBin, ...]:
+        right = (labels == scored.scores.argmax(axis=1)).astype(np.float64)
+        return calibration_table(right, scored.scores.max(axis=1))
+
+    def _require_known(self, where: str, rows: int, strange: int) -> None:
+        if strange:
+            raise Refused(
+                f"{strange} of {rows} labels in {where} are none of label.classes: "
+                f"{', '.join(self.classes)}.",
+                "Add the class, or let label.expression give another one, and run labels again.",
+            )

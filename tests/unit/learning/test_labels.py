@@ -1,0 +1,48 @@
+"""Labels of each type, from the rows that say what came true."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.lake.local_rows import local_rows
+from jobs.lake.tables import Tables
+from jobs.learning.labels import labels_of
+from jobs.settings import Settings
+from tests.unit.learning import parcels
+
+DAY = parcels.START
+KNOWN = {"sent_on": DAY, "_batch_date": DAY, "_arrived_at": dt.datetime(2024, 1, 2, 12)}
+
+
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [
+        ({"expression": "hours > 2", "type": "binary"}, {1: 1.0, 2: 0.0}),
+        ({"expression": "hours * 60", "type": "regression"}, {1: 150.0, 2: 60.0}),
+        (
+            {"expression": "came_to", "type": "multiclass", "classes": ["door", "shop", "lost"]},
+            {1: "door", 2: "shop"},
+        ),
+    ],
+)
+def test_a_label_is_what_its_type_says_and_null_is_none(
+    spark: SparkSession, settings: Settings, label: dict[str, Any], found: dict[int, object]
+) -> None:
+    columns = {"hours": {"type": "number"}, "came_to": {"type": "string"}}
+    actuals = {**parcels.SPEC["sources"]["actuals"], "columns": {**parcels.KEY, **columns}}
+    plan = parcels.plan(
+        settings,
+        sources={**parcels.SPEC["sources"], "actuals": actuals},
+        label={**parcels.SPEC["label"], **label},
+        slices=[],
+    )
+    told = [(1, 2.5, "door"), (2, 1.0, "shop"), (3, None, None)]
+    known = [{**KNOWN, "parcel": n, "hours": h, "came_to": way} for n, h, way in told]
+    schema = Tables(plan).silver("actuals").schema
+    rows = [tuple(row.get(field.name) for field in schema) for row in known]
+    made = Tables(plan).labels().conforming(labels_of(plan, local_rows(spark, rows, schema)))
+    assert {row["parcel"]: row["label"] for row in made.collect()} == found
