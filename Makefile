@@ -6,7 +6,7 @@ READY := .venv/.ready
 # A terminal sees what is fetched; in a log every file would be a line.
 QUIET = $$(test -t 2 || echo --quiet)
 
-.PHONY: demo test unit integration lint jars up down
+.PHONY: demo test unit units integration lint jars up down
 
 demo: $(READY)
 	@$(BIN)/daybreak demo
@@ -17,10 +17,15 @@ up: $(READY)
 down: $(READY)
 	@$(BIN)/daybreak down
 
-test: lint unit integration
+test: lint units integration
 
+# The quick ones: without Spark.
 unit: $(READY) jars
-	$(BIN)/pytest tests/unit tests/dags
+	$(BIN)/pytest tests/unit tests/dags -m "not spark and not long"
+
+# All of them, in two processes, of which one has the Spark session.
+units: $(READY) jars
+	$(BIN)/pytest tests/unit tests/dags -n 2 --dist loadgroup
 
 integration: $(READY) jars
 	$(BIN)/pytest tests/integration tests/cluster tests/faults

@@ -25,6 +25,20 @@ SMALL = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that need Spark in one process of several, so that there is one session.
+
+    They come first, because they take the longest.
+    """
+    with_spark = [item for item in items if "spark" in getattr(item, "fixturenames", ())]
+    for item in with_spark:
+        item.add_marker(pytest.mark.spark)
+        item.add_marker(pytest.mark.xdist_group("spark"))
+    there = set(map(id, with_spark))
+    items[:] = [*with_spark, *(item for item in items if id(item) not in there)]
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("home")

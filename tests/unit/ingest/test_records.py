@@ -18,7 +18,7 @@ from jobs.ingest.records import batches
 from jobs.ingest.text import Limits, Text, Unreadable
 from jobs.usecase import Source
 
-PACKED = gzip.compress(b"a,b,c\n" + b"1,2,3\n" * 1000)
+PACKED = gzip.compress(b"a,b,c\n" + b"1,2,3\n" * 1000, mtime=0)
 
 
 DAY = dt.date(2024, 1, 2)
@@ -65,7 +65,7 @@ def values(content: bytes, **kwargs: Any) -> list[tuple[Any, ...]]:
         ("a,b,c\n1,ü,3\n".encode("latin-1"), {"encoding": "latin-1"}, ("1", "ü", "3")),
         ("a,b,c\n1,ü,3\n".encode("utf-16"), {"encoding": "utf-16"}, ("1", "ü", "3")),
         (b"a,b,c\n1,2,3", {"final_newline": "optional"}, ("1", "2", "3")),
-        (gzip.compress(b"a,b,c\n1,2,3\n"), {}, ("1", "2", "3")),
+        (gzip.compress(b"a,b,c\n1,2,3\n", mtime=0), {}, ("1", "2", "3")),
     ],
 )
 def test_reads_as_delivered(
