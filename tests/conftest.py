@@ -5,6 +5,7 @@ Its state is what `daybreak demo` leaves: nine months loaded, a champion, seven 
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from jobs.drill.sandbox import Sandbox
-from tests.night import NIGHT, STEPS, Clean, Night, lake_before
+from tests import own_warehouse
+from tests.night import DAY, NIGHT, STEPS, Clean, Night, lake_before
 from tests.stack import Stack, environment_of, fresh_home
 
 DEMO_SECONDS = 1500
@@ -66,9 +68,19 @@ def night(stack: Stack, base: Sandbox) -> Iterator[Night]:
 
 
 @pytest.fixture(scope="session")
-def clean(stack: Stack, base: Sandbox) -> Clean:
-    with base.copy() as copy:
+def published(stack: Stack, base: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox with a warehouse of its own, in which the two nights before were published."""
+    with own_warehouse.own_warehouse(stack, base) as box:
+        for date in (DAY - dt.timedelta(days=1), DAY):
+            Night(stack, box).run([("publish",)], date)
+        yield box
+
+
+@pytest.fixture(scope="session")
+def clean(stack: Stack, published: Sandbox) -> Clean:
+    with published.copy() as lake, own_warehouse.own_warehouse(stack, lake, published) as copy:
         clean = Night(stack, copy)
-        seconds, state = {step: clean.timed(step) for step in STEPS}, clean.state()
+        seconds = {step: clean.timed(step) for step in STEPS}
+        state = {**clean.state(), **own_warehouse.state(copy)}
         # A step whose work is done already takes its start.
         return Clean(state, clean.finish(("labels",)), seconds)

@@ -45,6 +45,8 @@ STEPS: tuple[Step, ...] = (
     ("gate", "--layer", "features"),
     ("predict",),
     ("gate", "--layer", "predictions"),
+    ("publish",),
+    ("monitor",),
     ("maintain",),
 )
 # Moments at which rows were written or looked at differ between any two runs.
@@ -58,7 +60,7 @@ class Clean:
     """What a clean run of a night leaves.
 
     Attributes:
-        state: of its tables.
+        state: of its tables and of its warehouse.
         start: seconds that a process needs before its step begins to work.
         seconds: that each step works.
     """
@@ -100,6 +102,7 @@ class Night:
                 **self.stack.environment,
                 "DAYBREAK_LAKE": settings.lake,
                 "DAYBREAK_LANDING": settings.landing,
+                "DAYBREAK_WAREHOUSE_DATABASE": settings.warehouse_database,
                 **folder,
             },
             cwd=PROJECT,

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 
 from jobs.drill.sandbox import Sandbox
 from jobs.learning import registry
+from tests import own_warehouse
 from tests.night import STEPS, Clean, Night
 from tests.stack import Stack
 
@@ -25,30 +26,30 @@ CUTOFF = dt.date(2013, 10, 1)
 
 
 def killed_night(
-    stack: Stack, base: Sandbox, clean: Clean, chance: random.Random
+    stack: Stack, published: Sandbox, clean: Clean, chance: random.Random
 ) -> tuple[int, Mapping[str, str]]:
     """Kill every step once on its way; gives how many kills came in time, and what is left."""
-    with base.copy() as copy:
+    with published.copy() as lake, own_warehouse.own_warehouse(stack, lake, published) as copy:
         night, kills = Night(stack, copy), 0
         for step in STEPS:
             work = chance.uniform(0.0, 0.9) * clean.seconds[step]
             kills += night.kill(step, 0.8 * clean.start + work)
             night.finish(step)
-        return kills, night.state()
+        return kills, {**night.state(), **own_warehouse.state(copy)}
 
 
-def test_every_step_of_a_night_killed_once(stack: Stack, base: Sandbox, clean: Clean) -> None:
+def test_every_step_of_a_night_killed_once(stack: Stack, published: Sandbox, clean: Clean) -> None:
     seed = int(time.time())
-    kills, found = killed_night(stack, base, clean, random.Random(seed))
+    kills, found = killed_night(stack, published, clean, random.Random(seed))
     assert found == clean.state, f"seed {seed}"
     assert kills >= 6, f"seed {seed}"
 
 
 @pytest.mark.long
-def test_fifty_kills(stack: Stack, base: Sandbox, clean: Clean) -> None:
+def test_fifty_kills(stack: Stack, published: Sandbox, clean: Clean) -> None:
     total, seed = 0, int(time.time())
     while total < MANY:
-        kills, found = killed_night(stack, base, clean, random.Random(seed))
+        kills, found = killed_night(stack, published, clean, random.Random(seed))
         assert found == clean.state, f"seed {seed}"
         total, seed = total + kills, seed + 1
     print(f"{total} kills survived")
