@@ -23,7 +23,13 @@ from __future__ import annotations
 from airflow.sdk import Param, TaskGroup, chain
 
 from daybreak_airflow.dates import night
-from daybreak_airflow.steps import GateOperator, RetrainOperator, StepOperator, WaitingStepOperator
+from daybreak_airflow.steps import (
+    GateOperator,
+    JudgingStepOperator,
+    RetrainOperator,
+    StepOperator,
+    WaitingStepOperator,
+)
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
 FORM = {
@@ -46,7 +52,7 @@ for plan in declared().plans:
             conform = StepOperator(task_id="conform", step="conform", **common)
             gate_silver = GateOperator(task_id="gate", layer="silver", form=("unusual",), **common)
         with TaskGroup("gold"):
-            labels = StepOperator(task_id="labels", step="labels", **common)
+            labels = JudgingStepOperator(task_id="labels", step="labels", **common)
             features = StepOperator(task_id="features", step="features", **common)
             gate_features = GateOperator(
                 task_id="gate_features", layer="features", form=("unusual",), **common

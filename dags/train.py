@@ -22,7 +22,7 @@ from __future__ import annotations
 from airflow.sdk import Param, TaskGroup, chain
 
 from daybreak_airflow.dates import history, learning
-from daybreak_airflow.steps import GateOperator, StepOperator
+from daybreak_airflow.steps import GateOperator, JudgingStepOperator, StepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
 # What is judged and promoted is the run that this DAG run has trained, whatever else is trained.
@@ -45,7 +45,7 @@ for plan in declared().plans:
             conform = StepOperator(task_id="conform", step="conform", **past)
             gate_silver = GateOperator(task_id="gate", layer="silver", **past)
         with TaskGroup("gold"):
-            labels = StepOperator(task_id="labels", step="labels", **past)
+            labels = JudgingStepOperator(task_id="labels", step="labels", **past)
             features = StepOperator(task_id="features", step="features", **past)
             gate_features = GateOperator(task_id="gate_features", layer="features", **past)
         with TaskGroup("learning"):

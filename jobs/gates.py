@@ -14,7 +14,7 @@ from jobs.lake.refused import Refusals
 from jobs.lake.staging import Staged
 from jobs.lake.table import Table
 from jobs.quality import gate, suite
-from jobs.quality.gate import Failure
+from jobs.quality.gate import Failure, GateResult
 from jobs.quality.kept import answers_of, keep
 from jobs.quality.suite import Suite
 from jobs.quality.usual import Profile, Profiles, profiles, unusual, valueless
@@ -196,13 +196,23 @@ def _validate(context: Context, layer: str, staged: Staged, days: Mapping[str, P
     if not result.passed and layer == "silver" and context.is_night:
         contents = {part: inputs["files"] for part, inputs in staged.parts().items()}
         Refusals(context.tables.root, staged.table.name).add(contents)
+    require_and_keep(context, staged, result)
+    return result.rows
+
+
+def require_and_keep(context: Context, staged: Staged, result: GateResult) -> str:
+    """Keep what was found of staged rows beside the lake, as its page too; gives where that is.
+
+    Raises:
+        Refused: they did not pass.
+    """
     page = keep(context.tables.root, staged.batch, result.to_json(), result.page(staged.batch))
     gate.require(
         result,
         staged.batch,
         f"Parquet files in {staged.rows}, and every failed expectation in {page}.",
     )
-    return result.rows
+    return page
 
 
 def _of_days(context: Context, staged: Staged, days: Mapping[str, Profile]) -> list[Failure]:

@@ -183,6 +183,7 @@ def labels(context: Context) -> StepResult:
     row.
     Dates whose silver has not changed since are left alone.
     """
+    from jobs.gates import require_and_keep
     from jobs.lake.made import Made
     from jobs.learning.labels import labels_of, made_of
     from jobs.quality import gate, suite
@@ -202,9 +203,15 @@ def labels(context: Context) -> StepResult:
         staged.write(labels_of(context.plan, silver), where, stale)
         rows = staged.count(spark)
         found = gate.validate(staged.read(spark), suite.labels(context.plan), rows)
-        gate.require(found, str(context.dates), f"Parquet files in {staged.rows}.")
+        page = require_and_keep(context, staged, found)
         staged.commit(spark)
-    return _result(context, "labels", f"wrote {rows} versions of labels", {table.name: rows})
+    return _result(
+        context,
+        "labels",
+        f"wrote {rows} versions of labels",
+        {table.name: rows},
+        {"pages": [page]},
+    )
 
 
 def gate(context: Context) -> StepResult:

@@ -103,7 +103,7 @@ class StepOperator(BaseOperator):
 
 
 class GateLink(BaseOperatorLink):
-    """A button on a gate's task: what the gates of the run's dates said, with their Data Docs."""
+    """A button on a task that judges: what the gates of its dates said, with their Data Docs."""
 
     @property
     def name(self) -> str:
@@ -111,16 +111,20 @@ class GateLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Where `daybreak_airflow.pages` shows them; empty if the run did not come to a date."""
-        if not isinstance(operator, GateOperator) or not operator.dates:
+        if not isinstance(operator, JudgingStepOperator) or not operator.dates:
             return ""
         server = urlsplit(conf.get("api", "base_url", fallback="/"))
         return f"{server.path.rstrip('/')}/daybreak/gates/{operator.dag_id}/{operator.dates}"
 
 
-class GateOperator(StepOperator):
-    """Runs the gate of a layer, and links to what it found, also if it refused."""
+class JudgingStepOperator(StepOperator):
+    """Runs a step that judges rows before they are seen, and links to what it found."""
 
     operator_extra_links = (GateLink(),)
+
+
+class GateOperator(JudgingStepOperator):
+    """Runs the gate of a layer, and links to what it found, also if it refused."""
 
     def __init__(self, *, layer: str, **kwargs: Any) -> None:
         super().__init__(step="gate", options={"layer": layer}, **kwargs)

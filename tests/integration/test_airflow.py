@@ -75,13 +75,13 @@ def test_a_night_again_by_its_form_changes_nothing(airflow: AirflowApi) -> None:
 
 def test_a_gate_s_task_links_to_its_data_docs(airflow: AirflowApi, stack: Stack) -> None:
     (run_id,) = [run.run_id for run in airflow.runs(NIGHTLY) if run.date == "2013-10-03"]
-    for task in ("silver.gate", "gold.gate_features", "gold.gate_predictions"):
+    for task in ("silver.gate", "gold.labels", "gold.gate_features", "gold.gate_predictions"):
         path = f"/api/v2/dags/{NIGHTLY}/dagRuns/{run_id}/taskInstances/{task}/links"
         links = airflow.http.get(path).json()["extra_links"]
         assert links == {"Data Docs": f"/daybreak/gates/{NIGHTLY}/2013-10-03"}
     page = f"/daybreak/gates/{NIGHTLY}/2013-10-03"
     shown = airflow.http.get(page).text
-    for table in ("silver.actuals", "gold.features", "gold.predictions"):
+    for table in ("silver.actuals", "gold.labels", "gold.features", "gold.predictions"):
         link = rf'<a href="2013-10-03/({table}/[^"]+)">{table}</a></td><td>let through</td>'
         (found,) = re.findall(link, shown)
         document = airflow.http.get(f"{page}/{found}")
