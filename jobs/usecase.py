@@ -10,21 +10,14 @@ descriptions.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
+from jobs.declared import Join, Types, Window, below, columns
+from jobs.fields import Days, Name, Spec, Time
 from jobs.guess import guess
 from jobs.label_types import LABEL_TYPES, LabelType, score_column
 from jobs.misfit import Misfit
@@ -32,52 +25,8 @@ from jobs.transforms.categories import OneHot
 from jobs.transforms.recipe import Transform, columns_after
 from jobs.transforms.step import Kind
 
-NAME = r"^[a-z][a-z0-9_]{0,47}$"
 REFERENCE = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
 EXPECTATION = r"^expect_[a-z0-9_]+$"
-DAYS = r"^(\d+) days?$"
-TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
-
-
-def _days(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if found := re.fullmatch(DAYS, value):
-        return int(found.group(1))
-    raise ValueError(f"{value!r} is no number of days, such as `28 days`")
-
-
-def _time(value: object) -> object:
-    # YAML reads 12:30 without quotes as a number of minutes.
-    if isinstance(value, dt.time) or (isinstance(value, str) and re.fullmatch(TIME, value)):
-        return value
-    raise ValueError('a time of day is hours and minutes in quotes, such as "02:00"')
-
-
-# The titles are what the reference calls the types.
-Name = Annotated[str, Field(pattern=NAME, title="name")]
-Days = Annotated[
-    int,
-    BeforeValidator(_days),
-    Field(ge=0),
-    WithJsonSchema(
-        {
-            "title": "days",
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": DAYS}],
-        }
-    ),
-]
-Time = Annotated[
-    dt.time,
-    BeforeValidator(_time),
-    WithJsonSchema({"title": "time", "type": "string", "pattern": TIME}),
-]
-
-
-class Spec(BaseModel):
-    """What every part of a use case has in common: frozen, and no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class About(Spec):
@@ -407,18 +356,43 @@ EXAMPLES = {
 }
 
 
+# What a column of rows may be to be a feature of a kind; of other kinds, anything.
+TYPES_OF_KIND = {
+    "number": ("integer", "number", "boolean"),
+    "timestamp": ("date", "timestamp"),
+    "text": ("string",),
+}
+
+
 class Features(Spec):
-    """The features, by kind, and what becomes of them before a model sees them.
+    """The features, by kind, how they are made, and what becomes of them before a model sees them.
+
+    A feature is a column of the entity's source, or made by `joins`, `expressions` or `windows`, in
+    this order, or by a Python module.
 
     The transforms run in their order over the columns as they stand, and what they learn they
     learn from the training part. The numbers that are left after the last one go into the model's
     matrix, with 0/1 columns for the categories; timestamps and text are there for transforms.
     """
 
-    module: Name = Field(
-        default="features", description="The Python file beside `usecase.yaml` that makes them."
+    module: Name | None = Field(
+        default=None,
+        description="The Python file beside `usecase.yaml` that makes what cannot be declared: "
+        "its `build(inputs, rows)` gets the rows with every declared column, and gives them with "
+        "its own columns added.",
     )
     history: Days = Field(description="Days before a prediction date that its features look at.")
+    joins: tuple[Join, ...] = Field(
+        default=(), description="Columns of other sources that the rows get, one after another."
+    )
+    expressions: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Columns by name in SQL over the row, with its joined columns, the "
+        "expressions before it and `prediction_date`; timestamps are in UTC.",
+    )
+    windows: tuple[Window, ...] = Field(
+        default=(), description="Numbers of what happened in the days before."
+    )
     numeric: tuple[Name, ...] = Field(default=(), description="Columns that are numbers.")
     categorical: tuple[Name, ...] = Field(default=(), description="Columns that are categories.")
     timestamp: tuple[Name, ...] = Field(
@@ -733,6 +707,30 @@ class UseCase(Spec):
                 f"entity.date {self.entity.date!r}: both must be the same column",
             )
         return self
+
+    @model_validator(mode="after")
+    def _features_are_made(self) -> Self:
+        with below("features"):
+            made = columns(self.features, self.sources, self.entity.source)
+        for field in ("numeric", "categorical", "timestamp", "text"):
+            for name in getattr(self.features, field):
+                self._is_made(name, f"features.{field}", made)
+        return self
+
+    def _is_made(self, name: str, at: str, made: Types) -> None:
+        if name not in made:
+            if self.features.module is None:
+                said = f"{name!r} is not a column of {self.entity.source}{guess(name, made)}"
+                raise Misfit(
+                    at,
+                    f"{said}, no join, expression or window makes it, and there is "
+                    "no features.module",
+                )
+            return
+        kind, type_ = self.features.kinds[name], made[name]
+        if type_ and type_ not in TYPES_OF_KIND.get(kind, (type_,)):
+            said = f"{name!r} is of type {type_}"
+            raise Misfit(at, f"{said}, and a {kind} is made of {' or '.join(TYPES_OF_KIND[kind])}")
 
     @model_validator(mode="after")
     def _references_are_of_snapshots(self) -> Self:

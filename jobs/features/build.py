@@ -1,4 +1,4 @@
-"""Silver to gold: the features of a range of prediction dates, by the use case's own module."""
+"""Silver to gold: the features of a range of prediction dates, as declared and by a module."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as f
 
 from jobs.errors import Refused
+from jobs.features.declared import declared
 from jobs.features.inputs import FeatureInputs
 from jobs.features.known import cutoff_of
 from jobs.features.running import DATE
@@ -43,8 +44,11 @@ def build(
         Refused: there is no such feature module, or it does not give a declared column.
     """
     pruned = {name: _history(plan, name, rows, dates) for name, rows in silver.items()}
-    made = _module(plan)(FeatureInputs(plan.usecase, dates, pruned, late or {}))
-    _require(plan, made.columns)
+    inputs = FeatureInputs(plan.usecase, dates, pruned, late or {})
+    made = declared(inputs)
+    if (module := plan.usecase.features.module) is not None:
+        made = _module(plan, module)(inputs, made)
+        _require(plan, made.columns)
     key, kinds = plan.usecase.entity.key, plan.usecase.features.kinds
     types = dict(made.dtypes)
     # A feature that is also part of the key is there once.
@@ -74,9 +78,8 @@ def _history(plan: Plan, source: str, rows: DataFrame, dates: Dates) -> DataFram
     return rows.where(f.col("_batch_date").between(f.lit(span.first), f.lit(span.last)))
 
 
-def _module(plan: Plan) -> Callable[[FeatureInputs], DataFrame]:
+def _module(plan: Plan, name: str) -> Callable[[FeatureInputs, DataFrame], DataFrame]:
     # By its place and not by import, because use cases may live outside this project.
-    name = plan.usecase.features.module
     path = plan.settings.usecases / plan.name / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"daybreak_{plan.name}_{name}", path)
     if not path.is_file() or spec is None or spec.loader is None:
@@ -88,8 +91,8 @@ def _module(plan: Plan) -> Callable[[FeatureInputs], DataFrame]:
     sys.modules[spec.name] = module  # where dataclasses look up their module
     spec.loader.exec_module(module)
     if not hasattr(module, "build"):
-        raise Refused(f"{path} has no function build.", "Add `def build(inputs) -> DataFrame`.")
-    found: Callable[[FeatureInputs], DataFrame] = module.build
+        raise Refused(f"{path} has no function build.", "Add `def build(inputs, rows)`.")
+    found: Callable[[FeatureInputs, DataFrame], DataFrame] = module.build
     return found
 
 

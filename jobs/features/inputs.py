@@ -50,29 +50,50 @@ class FeatureInputs:
         return seen_on(wanted, self.usecase, self.late, DATE)
 
     def facts(self, source: str) -> DataFrame:
-        """A daily source's versions with `_day` and the dates that see them."""
-        if not self.usecase.sources[source].is_daily:
+        """The versions of a source with a date, with `_day` and the dates that see them."""
+        spec = self.usecase.sources[source]
+        if spec.date is None:
             raise WrongUsage(
-                f"The features take {source} as a source of days, but it is a snapshot.",
-                "Give the source a `date` in the use-case file, or read it by looked_up().",
+                f"The features take {source} as a source of days, but it has no date.",
+                "Give the source a `date` in the use-case file, or join it.",
             )
         # As in `entities`; a row's date is its file's, or conform would not have let it through.
-        return seen(self.silver[source], self.usecase, self.late).withColumn(
-            "_day", f.col("_batch_date")
+        day = f.col("_batch_date" if spec.is_daily else spec.date)
+        return seen(self.silver[source], self.usecase, self.late).withColumn("_day", day)
+
+    def versions(self, source: str) -> DataFrame:
+        """A source's versions with the dates that see them.
+
+        Of a daily source a date sees the days from `features.history` before it, and not what was
+        delivered for later ones, however many other days are at hand.
+        """
+        found = seen(self.silver[source], self.usecase, self.late)
+        if not self.usecase.sources[source].is_daily:
+            return found
+        until = f.date_add("_batch_date", self.usecase.features.history)
+        return found.withColumn(FIRST, f.greatest(FIRST, "_batch_date")).withColumn(
+            LAST, f.least(f.col(LAST), until)
         )
 
-    def looked_up(self, rows: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
-        """`rows` with columns of a snapshot as each row's `prediction_date` sees it, or null.
+    def looked_up(
+        self, rows: DataFrame, source: str, by: Mapping[str, str], columns: Mapping[str, str]
+    ) -> DataFrame:
+        """`rows` with columns of a source as each row's `prediction_date` sees it, or null.
 
         Args:
-            on: the column of `rows` that holds the snapshot's (single) key.
-            wanted: columns of the snapshot to add.
+            by: columns of `rows`, each with the column of the source's key that is equal to it.
+            columns: by new names, columns of the source.
         """
-        (key,) = self.usecase.sources[source].key
-        versions = seen(self.silver[source], self.usecase, self.late)
-        there = versions.select(f.col(key).alias("_on"), *wanted, FIRST, LAST)
-        same = (f.col(on) == f.col("_on")) & f.col(DATE).between(f.col(FIRST), f.col(LAST))
-        return rows.join(f.broadcast(there), on=same, how="left").drop("_on", FIRST, LAST)
+        there = self.versions(source).select(
+            *[f.col(theirs).alias(f"_on_{place}") for place, theirs in enumerate(by.values())],
+            *[f.col(theirs).alias(name) for name, theirs in columns.items()],
+            FIRST,
+            LAST,
+        )
+        same = [f.col(mine) == f.col(f"_on_{place}") for place, mine in enumerate(by)]
+        known = f.col(DATE).between(f.col(FIRST), f.col(LAST))
+        found = rows.join(there, on=[*same, known], how="left")
+        return found.select(*rows.columns, *columns)
 
     def joined(self, facts: DataFrame, source: str, on: str, wanted: Sequence[str]) -> DataFrame:
         """Facts with columns of a snapshot, each pair seen on the dates that see both of the two.

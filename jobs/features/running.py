@@ -32,8 +32,7 @@ def beside(
     rows: pa.Table,
     daily: pa.Table,
     columns: Sequence[str],
-    groupings: Sequence[str],
-    sums: Mapping[str, tuple[str, int]],
+    groupings: Mapping[str, Mapping[str, tuple[str, int]]],
 ) -> pa.Table:
     """`columns` of the rows, and for each grouping a struct of its sums on the row's date.
 
@@ -41,12 +40,12 @@ def beside(
         rows: with `prediction_date` and a key for each grouping.
         daily: sums of facts by `_group` and `_key`, from `_enters` to `_last_N` in the window of N
             days, with measures as whole numbers.
-        groupings: their names; a grouping's number is its place.
-        sums: the measure and the days of each sum by its name.
+        groupings: by name, the measure and the days of each sum by its name; a grouping's number
+            is its place.
     """
     asked, group = _days(rows[DATE]), daily[GROUP].to_numpy()
     structs = []
-    for place in range(len(groupings)):
+    for place, sums in enumerate(groupings.values()):
         own = daily.filter(pa.array(group == place))
         found = dict(_sums(own, rows[key_of(place)], asked, sums))
         arrays = [pa.array(found[name], pa.int64()) for name in sums]

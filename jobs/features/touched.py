@@ -102,8 +102,10 @@ class Known:
             usecase.timezone,
             CODE,
         ]
-        module = plan.settings.usecases / plan.name / f"{usecase.features.module}.py"
-        code = module.read_bytes() if module.is_file() else b""
+        code = b""
+        if (name := usecase.features.module) is not None:
+            module = plan.settings.usecases / plan.name / f"{name}.py"
+            code = module.read_bytes() if module.is_file() else b""
         return hashlib.sha256("\n".join(written).encode() + code).hexdigest()
 
     def _digest(self, declared: str, date: dt.date) -> str:

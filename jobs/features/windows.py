@@ -36,22 +36,6 @@ CHUNK_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Grouping:
-    """Which facts count for which row.
-
-    Attributes:
-        name: the column of the result that holds this grouping's sums.
-        facts: SQL expressions over the facts, one or more; a fact with a null in one of them
-            does not count.
-        rows: SQL expressions over the rows that must be equal to them; default: the same.
-    """
-
-    name: str
-    facts: tuple[str, ...]
-    rows: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
 class Sum:
     """A whole-number measure of facts, summed over the `days` before a prediction date."""
 
@@ -63,11 +47,28 @@ class Sum:
         return f"{self.measure}_{self.days}"
 
 
+@dataclass(frozen=True)
+class Grouping:
+    """Which facts count for which row, and what of them is summed.
+
+    Attributes:
+        name: the column of the result that holds this grouping's sums.
+        facts: SQL expressions over the facts, one or more; a fact with a null in one of them
+            does not count.
+        rows: SQL expressions over the rows that must be equal to them.
+        sums: what is summed.
+    """
+
+    name: str
+    facts: tuple[str, ...]
+    rows: tuple[str, ...]
+    sums: tuple[Sum, ...]
+
+
 def lagged(
     rows: DataFrame,
     facts: DataFrame,
     groupings: Sequence[Grouping],
-    sums: Sequence[Sum],
     dates: Dates,
 ) -> DataFrame:
     """`rows` with one struct column for each grouping, whose fields are the sums by name.
@@ -80,19 +81,23 @@ def lagged(
 
     A sum over d days on date D is of the facts that D sees and whose day is D-d to D-1.
     """
+    sums = [each for grouping in groupings for each in grouping.sums]
     daily = _daily(facts, groupings, sums, dates)
-    columns, names = rows.columns, [each.name for each in groupings]
-    keys = [
-        f"{_key(each.rows or each.facts)} as {key_of(place)}"
-        for place, each in enumerate(groupings)
-    ]
+    columns = rows.columns
+    keys = [f"{_key(each.rows)} as {key_of(place)}" for place, each in enumerate(groupings)]
     asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE)} as {CHUNK}")
-    wanted = {each.name: (each.measure, each.days) for each in sums}
-    struct = StructType([StructField(name, LongType()) for name in wanted])
-    schema = StructType([*rows.schema.fields, *[StructField(name, struct) for name in names]])
+    wanted = {
+        grouping.name: {each.name: (each.measure, each.days) for each in grouping.sums}
+        for grouping in groupings
+    }
+    structs = [
+        StructField(name, StructType([StructField(each, LongType()) for each in of_group]))
+        for name, of_group in wanted.items()
+    ]
+    schema = StructType([*rows.schema.fields, *structs])
 
     def add_up(rows: pa.Table, daily: pa.Table) -> pa.Table:
-        return beside(rows, daily, columns, names, wanted)
+        return beside(rows, daily, columns, wanted)
 
     together = asked.groupBy(CHUNK).cogroup(_spread(daily, sums).groupBy(CHUNK))
     return together.applyInArrow(add_up, schema)

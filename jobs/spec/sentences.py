@@ -10,12 +10,13 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from jobs.fields import NAME
 from jobs.guess import guess
 from jobs.misfit import Misfit
 from jobs.spec.document import Document, Place, Problem
 from jobs.spec.schema import fields
 from jobs.transforms.step import MADE
-from jobs.usecase import EXPECTATION, NAME, REFERENCE
+from jobs.usecase import EXPECTATION, REFERENCE
 
 # What each pattern of the types asks for.
 PATTERNS = {

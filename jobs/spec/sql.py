@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlglot import exp, parse_one
 from sqlglot.errors import ParseError, TokenError
 
+from jobs.declared import grouped_by, joined
 from jobs.guess import guess
 from jobs.label_types import NEITHER
 from jobs.spec.document import Document, Problem
@@ -31,6 +32,8 @@ UNSTEADY = {
     *("monotonically_increasing_id", "spark_partition_id", "current_user", "session_user", "user"),
     *("java_method", "reflect", "try_reflect"),
 }
+NUMBERS = ("integer", "number", "boolean")
+NO_NUMBER = "and a measure is a number or a condition"
 ONE_ROW = "and an expression sees one row at a time"
 SAME = "and a step that runs again must give the same"
 
@@ -48,6 +51,7 @@ class Expression:
         columns: the row's columns by name, with their types.
         alone: the types that a column may have which is all of the expression; empty: any.
         other: what is to be said of a column of another type.
+        own: whether it may name the platform's columns, such as `_arrived_at`, too.
     """
 
     at: Steps
@@ -56,6 +60,7 @@ class Expression:
     columns: Mapping[str, str]
     alone: tuple[str, ...] = ()
     other: str = NEITHER
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,33 @@ def expressions(usecase: UseCase) -> Iterator[Expression]:
     over, kind = f"a column of source {label.source}", label.kind
     columns, of_another = kind.from_columns, kind.of_another
     yield Expression(at, label.expression, over, of_row, columns, of_another)
+    yield from _of_features(usecase)
     of_row = dict.fromkeys((*usecase.features.names, *usecase.entity.key, "prediction_date"), "")
     for index, one in enumerate(usecase.slices):
         at = ("slices", index, "expression")
         yield Expression(at, one.expression, "a feature or part of the key", of_row)
+
+
+def _of_features(usecase: UseCase) -> Iterator[Expression]:
+    # Of the platform's columns none may be seen: until when a row was the newest is the future.
+    features = usecase.features
+    of_row = joined(features, usecase.sources, usecase.entity.source)
+    for name, text in features.expressions.items():
+        at: Steps = ("features", "expressions", name)
+        over = "a column of the rows at this point"
+        yield Expression(at, text, over, dict(of_row), own=False)
+        of_row[name] = ""
+    for place, window in enumerate(features.windows):
+        of_fact, over = _types(usecase.sources[window.source]), f"a column of {window.source}"
+        at = ("features", "windows", place)
+        if window.measure is not None:
+            measure = (*at, "measure")
+            yield Expression(measure, window.measure, over, of_fact, NUMBERS, NO_NUMBER, own=False)
+        if window.where is not None:
+            yield Expression((*at, "where"), window.where, over, of_fact, ("boolean",), own=False)
+        for name in grouped_by(window, usecase.sources):
+            text, of_both = features.expressions[name], f"{over}, whose facts {name!r} groups"
+            yield Expression((*at, "by"), text, of_both, of_fact, own=False)
 
 
 def mistakes(expression: Expression) -> list[Wrong]:
@@ -140,7 +168,7 @@ def _functions(tree: exp.Expr, expression: Expression) -> Iterator[Wrong]:
         name = written or function.sql_name().lower()
         if isinstance(function.parent, exp.Window):
             yield Wrong(start, f"{name} looks over a window, {ONE_ROW}")
-        elif isinstance(function, exp.AggFunc) or names & OF_MANY_ROWS:
+        elif isinstance(function, exp.AggFunc | exp.Explode) or names & OF_MANY_ROWS:
             yield Wrong(start, f"{name} is of many rows, {ONE_ROW}")
         elif names & UNSTEADY:
             yield Wrong(start, f"{name} gives something else each time, {SAME}")
@@ -151,7 +179,7 @@ def _columns(tree: exp.Expr, expression: Expression) -> Iterator[Wrong]:
     for column in tree.find_all(exp.Column):
         name = ".".join(part.name for part in column.parts)
         # The platform's own, such as _arrived_at, are Spark's to know.
-        if name.lower() not in known and not name.startswith("_"):
+        if name.lower() not in known and not (expression.own and name.startswith("_")):
             near = guess(name, expression.columns)
             start = column.parts[0].meta.get("start", 0)
             yield Wrong(start, f"{name!r} is not {expression.over}{near}")

@@ -18,7 +18,7 @@ from tests.unit.features.test_touched import USE_CASE
 
 DAY = dt.date(2024, 7, 10)
 MODULE = '''
-def build(inputs):
+def build(inputs, rows):
     return inputs.silver["list"].sparkSession.sql("""
         select date'2024-07-10' as day, 'ann' as who, date'2024-07-10' as prediction_date,
             3 as n, timestamp'2024-07-10 01:30:00' as seen_at, date'2024-07-10' as born_on,
@@ -26,6 +26,7 @@ def build(inputs):
     """)
 '''
 FEATURES = {
+    "module": "features",
     "history": "0 days",
     "numeric": ["n"],
     "categorical": ["size"],
@@ -58,3 +59,28 @@ def test_every_kind_has_its_type(spark: SparkSession, settings: Settings, tmp_pa
     assert published == {"seen_at": "timestamp", "note": "string", "n": "number"}
     types = {field.name: field.dataType.simpleString() for field in tables.predictions().schema}
     assert [types[name] for name in predict["columns"]] == ["timestamp", "string", "double"]
+
+
+def test_a_module_adds_to_what_is_declared(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "visits").mkdir()
+    adds = "def build(inputs, rows):\n    return rows.selectExpr('*', 'half * 4 as twice')\n"
+    (tmp_path / "visits" / "more.py").write_text(adds, encoding="utf-8")
+    features = {
+        "module": "more",
+        "history": 0,
+        "expressions": {"half": "n / 2"},
+        "numeric": ["n", "half", "twice"],
+    }
+    usecase = UseCase.model_validate({**USE_CASE, "features": features})
+    plan = Plan(usecase, settings.model_copy(update={"usecases": tmp_path}))
+    tables = Tables(plan)
+    silver = {name: local_rows(spark, [], tables.silver(name).schema) for name in usecase.sources}
+    evening = dt.datetime(2024, 7, 9, 20, tzinfo=dt.UTC)
+    row = (DAY, "ann", 3.0, DAY, evening, "f", 1, None)
+    silver["list"] = local_rows(spark, [row], tables.silver("list").schema)
+
+    (found,) = build(plan, silver, Dates.one(DAY)).toArrow().to_pylist()
+
+    assert [found[name] for name in ("who", "n", "half", "twice")] == ["ann", 3.0, 1.5, 6.0]

@@ -31,7 +31,7 @@ def usecase(**source: object) -> UseCase:
             "cutoff": "04:00",
             "sources": {"visits": visits},
             "label": {"source": "visits", "expression": "n > 1", "maturity": "1 day"},
-            "features": {"history": "7 days", "numeric": ["n"]},
+            "features": {"module": "features", "history": "7 days", "numeric": ["n"]},
             "model": {"rule": {"by": ["n"]}},
         }
     )

@@ -43,7 +43,7 @@ USE_CASE = {
         },
     },
     "label": {"source": "done", "expression": "n > 1", "maturity": "1 day"},
-    "features": {"history": "7 days", "numeric": ["n"]},
+    "features": {"module": "features", "history": "7 days", "numeric": ["n"]},
     "model": {"rule": {"by": ["n"]}},
 }
 
@@ -104,6 +104,10 @@ def test_another_transform_touches_no_date(tables: Tables) -> None:
 
     assert declared(transforms=[{"do": "clip", "of": "n", "low": 0}], max_categories=9) == before
     assert declared(numeric=["n", "m"]) != before
+    assert declared(module=None) != before
+    window = {"name": "w", "source": "done", "do": "count", "days": [1]}
+    for made in ({"expressions": {"m": "n + 1"}}, {"windows": [window]}):
+        assert declared(module=None, **made) not in (before, declared(module=None))
 
 
 def digest(tables: Tables, date: dt.date = DAY, **changed: dict[str, Any]) -> Any:

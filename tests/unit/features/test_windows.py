@@ -17,12 +17,12 @@ from jobs.plan import Dates
 # Over the spring clock change, the end of a month and a leap day.
 DATES = Dates(dt.date(2024, 2, 27), dt.date(2024, 3, 12))
 FACTS = "_day date, _first_seen date, _last_seen date, who string, place string, one long, n long"
-GROUPINGS = (
-    Grouping("by_who", ("who",)),
-    Grouping("by_both", ("who", "place")),
-    Grouping("in_a", ("place = 'a' or null",), ("true",)),
-)
 SUMS = (Sum("one", 1), Sum("one", 3), Sum("n", 3), Sum("n", 7))
+GROUPINGS = (
+    Grouping("by_who", ("who",), ("who",), SUMS),
+    Grouping("by_both", ("who", "place"), ("who", "place"), SUMS[:1]),
+    Grouping("in_a", ("place = 'a' or null",), ("true",), SUMS[1:]),
+)
 FOR_EVER = dt.date(9999, 12, 31)
 
 
@@ -62,8 +62,8 @@ def rows() -> list[tuple[dt.date, str, str]]:
 def by_hand(date: dt.date, who: str, place: str) -> dict[str, tuple[int, ...]]:
     """What `lagged` says of one row, fact by fact."""
     return {
-        name: tuple(_sum(name, each, date, who, place) for each in SUMS)
-        for name in ("by_who", "by_both", "in_a")
+        group.name: tuple(_sum(group.name, each, date, who, place) for each in group.sums)
+        for group in GROUPINGS
     }
 
 
@@ -85,10 +85,11 @@ def of(spark: SparkSession, dates: Dates) -> dict[tuple[dt.date, str, str], dict
     asked = [row for row in rows() if row[0] in dates]
     frame = local_rows(spark, asked, "prediction_date date, who string, place string")
     table = local_rows(spark, FACT_ROWS, FACTS)
-    found = lagged(frame, table, GROUPINGS, SUMS, dates).collect()
+    found = lagged(frame, table, GROUPINGS, dates).collect()
     return {
         (row["prediction_date"], row["who"], row["place"]): {
-            group.name: tuple(row[group.name][each.name] for each in SUMS) for group in GROUPINGS
+            group.name: tuple(row[group.name][each.name] for each in group.sums)
+            for group in GROUPINGS
         }
         for row in found
     }
@@ -119,9 +120,9 @@ def test_dates_may_be_worked_on_a_few_at_a_time(
 
 def test_without_facts_every_sum_is_nothing(spark: SparkSession) -> None:
     frame = local_rows(spark, rows(), "prediction_date date, who string, place string")
-    found = lagged(frame, local_rows(spark, [], FACTS), GROUPINGS, SUMS, DATES).collect()
+    found = lagged(frame, local_rows(spark, [], FACTS), GROUPINGS, DATES).collect()
     assert len(found) == len(rows())
-    assert {row[group.name] for row in found for group in GROUPINGS} == {(0, 0, 0, 0)}
+    assert {each for row in found for group in GROUPINGS for each in row[group.name]} == {0}
 
 
 def test_keys_of_several_parts_are_not_mixed_up(spark: SparkSession) -> None:
@@ -133,7 +134,6 @@ def test_keys_of_several_parts_are_not_mixed_up(spark: SparkSession) -> None:
         frame,
         local_rows(spark, [fact], FACTS),
         GROUPINGS[1:2],
-        SUMS[:1],
         Dates.one(asked[0][0]),
     )
     assert {row["who"]: row["by_both"]["one_1"] for row in found.collect()} == {"1:a": 1, "1": 0}

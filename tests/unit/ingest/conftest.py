@@ -44,7 +44,7 @@ USE_CASE = {
         },
     },
     "label": {"source": "visits", "expression": "spent > 10", "maturity": "1 day"},
-    "features": {"history": "7 days", "numeric": ["spent"]},
+    "features": {"module": "features", "history": "7 days", "numeric": ["spent"]},
     "model": {"rule": {"by": ["spent"]}},
 }
 

@@ -55,6 +55,7 @@ SPEC: dict[str, Any] = {
     },
     "label": {"source": "actuals", "expression": "late", "maturity": "1 day"},
     "features": {
+        "module": "features",
         "history": "0 days",
         "numeric": ["hour", "weight", "rain"],
         "categorical": ["depot"],

@@ -79,8 +79,8 @@ def test_no_numeric_feature_may_be_all_null(plan: Plan) -> None:
 def test_one_night_may_know_nothing_of_a_feature(plan: Plan) -> None:
     """No flight of the evening of 8 February 2013 arrived, so 9 February has no share of late."""
     of = suite.features(plan, Dates.one(dt.date(2013, 2, 9)))
-    assert "late_evening_origin" not in _found(of, suite.NON_NULL_SHARE)
-    assert {"prediction_date", "late_evening_origin"} <= set(_found(of, suite.BETWEEN))
+    assert "late_evening_origin_1" not in _found(of, suite.NON_NULL_SHARE)
+    assert {"prediction_date", "late_evening_origin_1"} <= set(_found(of, suite.BETWEEN))
 
 
 def test_labels_are_yes_or_no_and_numbers_finite(plan: Plan) -> None:

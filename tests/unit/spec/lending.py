@@ -45,8 +45,8 @@ label:
   maturity: 28 days
 features:
   history: 7 days
+  module: features
   numeric:
-    - loans_before
     - month
   categorical: [shelf, book]
 model:

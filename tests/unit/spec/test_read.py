@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import Refused
+from jobs.fields import DAYS, TIME
 from jobs.settings import PROJECT
 from jobs.spec.read import load, names
 from jobs.spec.schema import schema
 from jobs.spec.sentences import PATTERNS
-from jobs.usecase import DAYS, TIME
 from tests.unit.spec.lending import LENDING, changed, refusal, written
 
 FIELDS = [
@@ -101,7 +101,7 @@ FIELDS = [
     (
         "    - month",
         "    - month(day)",
-        "39: features.numeric[1] should be up to 48 small letters, digits and underscores, "
+        "39: features.numeric[0] should be up to 48 small letters, digits and underscores, "
         "beginning with a letter, not 'month(day)'",
     ),
     (

@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
+from jobs.fields import Spec
 from jobs.settings import PROJECT
 from jobs.spec.page import page
 from jobs.spec.schema import schema, text
-from jobs.usecase import Spec
 from tests.unit.spec.lending import LENDING, changed
 
 FLIGHTS = PROJECT / "jobs/usecases/flight_delay/usecase.yaml"
@@ -88,7 +88,7 @@ def test_the_flights_keep_to_it_and_name_it() -> None:
         ("  shelves:\n", "  Shelves of Books:\n", "$.sources"),
         ("{max_depth: 4}", "{max_deep: 4}", "$.model.parameters"),
         ("as: snapshot", "as: snapshots", "$.sources.shelves.arrives.as"),
-        ("    - month", "    - month(day)", "$.features.numeric[1]"),
+        ("    - month", "    - month(day)", "$.features.numeric[0]"),
     ],
 )
 def test_an_editor_sees_what_is_wrong(old: str, new: str, where: str | None) -> None:
