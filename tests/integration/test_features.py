@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 from pyspark.sql import functions as f
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST = dt.date(2013, 1, 8)
 NIGHT = dt.date(2013, 10, 3)
+# Some flights of a date, by the module of the flights when it made every feature itself.
+WRITTEN = Path(__file__).with_name("flights_of_2013-03-30.csv")
 AROUND = Dates(dt.date(2013, 10, 2), dt.date(2013, 10, 4))
 
 
@@ -101,3 +105,17 @@ def test_facts_that_arrived_after_the_cutoff_change_nothing(
         in_time[source] = rows.withColumn("_arrived_at", arrived)
     differ = set(_of_night(build(plan, in_time, Dates.one(NIGHT)))) - set(as_the_night_made_them)
     assert len(differ) > 900
+
+
+def test_declared_features_are_what_they_were_when_they_were_written(
+    plan: Plan, spark: SparkSession
+) -> None:
+    key = list(plan.usecase.entity.key)
+    kept = pd.read_csv(WRITTEN, float_precision="round_trip", parse_dates=["flight_date"])
+    before = kept.set_index(key)
+    there = Tables(plan).features().read(spark).where("prediction_date = date'2013-03-30'")
+    rows = there.toArrow().to_pandas()
+    rows["flight_date"] = pd.to_datetime(rows["flight_date"])
+    now = rows.set_index(key).loc[before.index, list(before.columns)]
+    assert {*key, *before.columns} == {*key, *plan.usecase.features.names}
+    pd.testing.assert_frame_equal(now, before, check_exact=True, check_dtype=False)

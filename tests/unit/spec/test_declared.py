@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
-from jobs.spec.read import checked
+from jobs.declared import columns
+from jobs.settings import PROJECT
+from jobs.spec.read import checked, load
+from jobs.usecase import Features
 from tests.unit.spec.lending import changed, refusal, written
 
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 DECLARED = changed(
     "  module: features\n  numeric:\n    - month\n  categorical: [shelf, book]\n",
     """\
@@ -230,6 +237,14 @@ WRONG = [
 
 def test_declared_features_need_no_module(tmp_path: Path) -> None:
     assert checked(written(tmp_path, DECLARED)).features.module is None
+
+
+def test_what_the_readme_shows_is_all_declared() -> None:
+    (shown,) = re.findall(r"   ```yaml\n(.+?)```", README, re.S)
+    features = Features.model_validate(yaml.safe_load(textwrap.dedent(shown))["features"])
+    usecase = load(PROJECT / "jobs/usecases/flight_delay")
+    made = columns(features, usecase.sources, usecase.entity.source)
+    assert set(features.names) <= set(made)
 
 
 @pytest.mark.parametrize(("old", "new", "said"), WRONG)
