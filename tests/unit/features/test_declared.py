@@ -70,8 +70,10 @@ USE_CASE: dict[str, Any] = {
             "landing": "people/*",
             "arrives": {"as": "snapshot"},
             "key": ["who"],
+            "date": "since",
             "columns": {
                 "who": {"type": "string"},
+                "since": {"type": "date"},
                 "town": {"type": "string"},
                 "year": {"type": "integer"},
             },
@@ -133,11 +135,12 @@ USE_CASE: dict[str, Any] = {
                 "days": [1, 3],
             },
             {"name": "prices", "source": "prices", "do": "count", "measure": "price", "days": [2]},
+            {"name": "new", "source": "people", "do": "count", "days": [3]},
         ],
         "numeric": [
             *("size", "born", "lat", "price", "price_then", "age", "band"),
             *("all_1", "all_7", "much_3", "spent_2", "spent_9", "visits_7"),
-            *("before_1", "before_3", "prices_2"),
+            *("before_1", "before_3", "prices_2", "new_3"),
         ],
         "categorical": ["shop", "town"],
     },
@@ -186,8 +189,9 @@ def versions() -> Silver:
             price = {"store": shop, "set_at": night(day, chance.choice([9, 9, 20]))}
             price["price"] = chance.choice([1.5, 2.5, None, 4.0])
             made["prices"] += twice(version(day, late(day, chance), day=day, **price), chance)
-    for who in WHO[:2]:
-        person = version(DATES.first, night(DATES.first, -80), who=who, town="x", year=1990)
+    for who, day in zip(WHO, list(DATES)[1:6:4], strict=False):
+        of = {"who": who, "since": day, "town": "x", "year": 1990}
+        person = version(DATES.first, night(DATES.first, -80), **of)
         moved = {**person, "_arrived_at": night(DATES.first, 60), "town": "y", "year": 1991}
         made["people"] += [{**person, "_superseded_at": moved["_arrived_at"]}, moved]
     town = version(DATES.first, night(DATES.first, 100), name="y", lat=48.2)
@@ -314,6 +318,7 @@ def by_hand(plan: Plan, date: dt.date, who: str) -> dict[str, Any]:
         "before_1": mean(lags[0]),
         "before_3": mean(lags[1]),
         "prices_2": len(priced),
+        "new_3": sum(1 <= (date - each["since"]).days <= 3 for each in known("people")),
     }
 
 
