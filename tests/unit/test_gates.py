@@ -116,7 +116,7 @@ def test_a_gate_that_has_nothing_to_look_at_says_so(spark, tmp_path, settings, l
 
 
 def test_features_that_have_lost_all_their_values_are_a_persons_matter(spark, tmp_path, settings):
-    features = {"history": "7 days", "numeric": ["spent", "rare"]}
+    features = {"module": "features", "history": "7 days", "numeric": ["spent", "rare"]}
     found = context(spark, tmp_path, settings, features=features)
     table = found.tables.features()
 

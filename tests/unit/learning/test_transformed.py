@@ -22,6 +22,7 @@ from tests.unit.learning import parcels
 from tests.unit.learning.conftest import CUTOFF
 
 FEATURES: dict[str, Any] = {
+    "module": "features",
     "history": "0 days",
     "numeric": ["hour", "weight", "rain"],
     "categorical": ["depot", "sender"],
