@@ -35,7 +35,7 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     # Up to 12 hours after the cutoff, at whatever hour this test runs.
     written["schedule"]["patience_hours"] = 12
     written["cutoff"] = "23:00"
-    (folder / "usecase.yaml").write_text(yaml.safe_dump(written))
+    (folder / "usecase.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
     monkeypatch.setenv("DAYBREAK_USECASES", str(folder.parent))
     return "endless"
 
