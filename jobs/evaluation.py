@@ -91,7 +91,7 @@ def what_if(
         Refused: as the steps say, for example a gate.
     """
     split = plan.split(cutoff, holdout_until)
-    final = split.holdout.last + dt.timedelta(days=1 + plan.usecase.label.maturity)
+    final = plan.first_final(split.holdout.last)
     engine = Engine(plan.settings)
     options: dict[str, Any] = {"trials": trials} if trials is not None else {}
     options |= {"holdout_until": str(holdout_until)} if holdout_until else {}

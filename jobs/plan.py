@@ -88,9 +88,20 @@ class Plan:
     def last_mature(self, cutoff_date: dt.date) -> dt.date:
         """The newest prediction date whose labels are final at the cutoff of `cutoff_date`.
 
-        A label of date D is final `maturity` days after D has ended, at local midnight.
+        A label of date D is final `maturity` days after D has ended, at local midnight; one of an
+        entity without a date when it is known.
         """
-        return cutoff_date - dt.timedelta(days=1 + self.usecase.label.maturity)
+        return cutoff_date - dt.timedelta(days=self.days_to_maturity)
+
+    def first_final(self, date: dt.date) -> dt.date:
+        """The first date at whose cutoff the labels of prediction date `date` are final."""
+        return date + dt.timedelta(days=self.days_to_maturity)
+
+    @property
+    def days_to_maturity(self) -> int:
+        """From the beginning of a prediction date to the midnight at which its labels are final."""
+        maturity = self.usecase.label.maturity
+        return 0 if maturity is None else 1 + maturity
 
     def split(self, cutoff_date: dt.date, holdout_until: dt.date | None = None) -> Split:
         """Train, validation and holdout for a training with cutoff `cutoff_date`.
@@ -98,10 +109,20 @@ class Plan:
         Normally the holdout is the last `split.holdout` mature days before the cutoff. With
         `holdout_until` the holdout runs from the cutoff to that date instead, and validation
         moves up to the last mature day: how a model trained then would have done afterwards.
+        Entities without a date are in all three parts as the cutoff's date sees them.
 
         Raises:
-            WrongUsage: there are no dates left to train on.
+            WrongUsage: there are no dates left to train on, or none after the cutoff to hold out.
         """
+        if self.usecase.entity.date is None:
+            if holdout_until is not None:
+                raise WrongUsage(
+                    f"Entities of {self.name} have no date, so that none of them are of the days "
+                    f"from {cutoff_date} to {holdout_until}.",
+                    "Leave out the end of the holdout.",
+                )
+            one = Dates.one(cutoff_date)
+            return Split(one, one, one)
         rules = self.usecase.split
         last = self.last_mature(cutoff_date)
         if holdout_until is not None:

@@ -76,7 +76,10 @@ def replay(context: Context, which: Which, say: Callable[[str], None]) -> Replay
     built = features.inputs()
     touched: tuple[dt.date, ...] = ()
     if built:
-        gold = Dates(dates.first, max(dates.last, dt.date.fromisoformat(max(built))))
+        # Rows that say since when they could be known may be of dates long before their files.
+        says = any(plan.usecase.sources[source].known is not None for source in found)
+        earliest = plan.usecase.schedule.start if says else dates.first
+        gold = Dates(earliest, max(dates.last, dt.date.fromisoformat(max(built))))
         for step, options in (("features", {"built": True}), ("gate", {"layer": "features"})):
             say(run(step, replace(context, dates=gold, options=options)).sentence)
         now = features.inputs()

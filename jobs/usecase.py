@@ -38,17 +38,24 @@ class About(Spec):
 
 
 class Entity(Spec):
-    """What is predicted, and the columns that name it."""
+    """What is predicted, and the columns that name it.
+
+    A flight is of one day, which is a part of its key; a message is of one day, which stands beside
+    its key; a customer is of none, and is predicted every night.
+    """
 
     key: tuple[Name, ...] = Field(min_length=1, description="Columns that name one entity.")
-    date: Name = Field(description="The key column that is the prediction date.")
+    date: Name | None = Field(
+        default=None,
+        description="The column, in the key or not, that is the prediction date. Without it every "
+        "entity known at a date's cutoff is predicted for that date.",
+    )
     source: Name = Field(description="The source that lists the entities of a prediction date.")
 
-    @model_validator(mode="after")
-    def _date_is_in_key(self) -> Self:
-        if self.date not in self.key:
-            raise Misfit("date", f"{self.date!r} must be one of key: {', '.join(self.key)}")
-        return self
+    @property
+    def unique(self) -> tuple[str, ...]:
+        """The columns of gold that name one prediction."""
+        return self.key if self.date in self.key else (*self.key, "prediction_date")
 
 
 class Schedule(Spec):
@@ -164,14 +171,15 @@ class Arrives(Spec):
     """When a source's files are expected, in days relative to the prediction date.
 
     The night of prediction date D needs the file of D - `lag`, and also takes in what came late
-    for the `late` days before that. A `snapshot` has no date of its own: the newest one that had
-    arrived is used.
+    for the `late` days before that. A `snapshot` has no date of its own: of each row the newest
+    version that had arrived is used, and rows that a newer file lacks stay.
     """
 
     as_: Literal["daily", "snapshot"] = Field(
         default="daily",
         alias="as",
-        description="`daily`: files of one day each; `snapshot`: files that hold all there is.",
+        description="`daily`: files of one day each; `snapshot`: files that hold all there is, or "
+        "add to it.",
     )
     lag: Days = Field(default=0, description="The night of date D needs the file of D minus this.")
     late: Days = Field(
@@ -226,7 +234,16 @@ class Source(Spec):
     format: Format = Field(default=Format(), description="How its files are written.")
     arrives: Arrives = Field(default=Arrives(), description="When its files are expected.")
     key: tuple[Name, ...] = Field(min_length=1, description="Columns that name a row.")
-    date: Name | None = Field(default=None, description="The row's day; must equal the file's.")
+    date: Name | None = Field(
+        default=None, description="The row's day; of a daily source it must equal the file's."
+    )
+    known: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Of history that arrives long after it happened, SQL over the source's columns "
+        "that says when a row could be known: a timestamp in UTC, or a date, which is its local "
+        "midnight. It counts for the first version of a row and only if it is before the arrival.",
+    )
     columns: dict[Name, Column] = Field(description="Its columns, by their names in silver.")
     rules: tuple[Rule, ...] = Field(default=(), description="Rules over whole rows.")
     unique: tuple[tuple[Name, ...], ...] = Field(
@@ -312,7 +329,11 @@ class Label(Spec):
         description="Of `multiclass` the names, three or more. Their order is that of the columns "
         "`score_CLASS` with their probabilities; of equally likely ones the first is predicted.",
     )
-    maturity: Days = Field(description="Days after the prediction date's end.")
+    maturity: Days | None = Field(
+        default=None,
+        description="Days after the prediction date's end; not of entities without a date, whose "
+        "labels are final when they are known.",
+    )
 
     @property
     def kind(self) -> LabelType:
@@ -699,13 +720,49 @@ class UseCase(Spec):
             for name in self.entity.key:
                 if name not in self.sources[source].columns:
                     raise Misfit(at, f"{source!r} lacks {name!r}, a column of entity.key")
+        return self
+
+    @model_validator(mode="after")
+    def _date_is_a_date(self) -> Self:
+        if (date := self.entity.date) is None:
+            return self
+        for source in (self.entity.source, self.label.source):
+            columns = self.sources[source].columns
+            if date not in columns:
+                said = f"{date!r} is not a column of {source}{guess(date, columns)}"
+                raise Misfit("entity.date", said)
+            if columns[date].type != "date":
+                said = f"{date!r} of {source} is of type {columns[date].type}, and must be a date"
+                raise Misfit("entity.date", said)
         told = self.sources[self.label.source]
-        if told.is_daily and told.date != self.entity.date:
+        if told.is_daily and told.date != date:
             raise Misfit(
                 "label.source",
                 f"{self.label.source!r} is laid out by {told.date!r}, and labels are of "
-                f"entity.date {self.entity.date!r}: both must be the same column",
+                f"entity.date {date!r}: both must be the same column",
             )
+        if self.label.maturity is None:
+            raise Misfit("label", "it needs `maturity`, after how many days a label is final")
+        return self
+
+    @model_validator(mode="after")
+    def _without_a_date_there_is_one_row(self) -> Self:
+        if self.entity.date is not None:
+            return self
+        for field, name in (("entity", self.entity.source), ("label", self.label.source)):
+            source, without = self.sources[name], "an entity without `date`"
+            if source.is_daily:
+                said = f"{name!r} has files of days, and {without} is in a snapshot"
+                raise Misfit(f"{field}.source", said)
+            if more := [each for each in source.key if each not in self.entity.key]:
+                said = f"{name!r} may have rows of one entity that differ in {more[0]!r}"
+                raise Misfit(f"{field}.source", f"{said}, and {without} has one row")
+        if self.label.maturity is not None:
+            said = "labels of entities without `date` are final when they are known: take it out"
+            raise Misfit("label.maturity", said)
+        if self.split.by == "time":
+            said = "entities without `date` have no days to be divided by"
+            raise Misfit("split.by", said)
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,9 @@ Silver keeps versions. A key that comes again with other values, in a file that 
 ends the version before it; with the same values it is a redelivery and leaves no trace. A key
 that the newer content of its file no longer has ends when that content arrived. A key that a
 newer file of a snapshot no longer has stays known.
+
+A row arrived when its file did. Where the source says when its rows could be known, the first
+version of a key counts from then, if that was earlier; what corrects it counts from its arrival.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pyspark.sql import functions as f
 from pyspark.sql.types import DateType, LongType, StringType, StructField, StructType
 
 from jobs.conform.rules import FOUND, checks, fails, typed
+from jobs.conform.since import known_at
 from jobs.lake.deliveries import Delivered
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import ORIGIN
@@ -52,6 +56,7 @@ def conform(
     once: bool = False,
     known: Mapping[str, DataFrame] | None = None,
     replaced: Iterable[tuple[Delivered, int]] = (),
+    zone: str = "UTC",
 ) -> Conformed:
     """Type, check and version all bronze rows of some batch dates (or of a whole snapshot).
 
@@ -63,6 +68,10 @@ def conform(
         once: no key comes twice, so that there are no versions to tell apart. Saves a sort.
         known: for each column with a reference, the values it may have, as one column.
         replaced: contents with newer content of the same file, and when that arrived.
+        zone: the time zone of dates since which rows could be known.
+
+    Raises:
+        Refused: the source's `known` is neither a date nor a timestamp.
     """
     rows = _typed(bronze, spec, known or {})
     failed = _failed(rows.where("_fails"), spec)
@@ -70,7 +79,8 @@ def conform(
     if shared is not None:
         failed = failed.unionByName(shared)
     if once:
-        ended = good.withColumn("_superseded_at", f.lit(None).cast("timestamp"))
+        since = good.withColumn("_arrived_at", known_at(good, spec, zone))
+        ended = since.withColumn("_superseded_at", f.lit(None).cast("timestamp"))
         return Conformed(_silver(ended, spec), failed)
     repeats = f.lag("_arrived_at").over(_versions(spec)) == f.col("_arrived_at")
     marked = good.withColumn("_gone", f.lit(False)).withColumn(
@@ -78,7 +88,7 @@ def conform(
     )
     kept = marked.where(~f.col("_repeats"))
     return Conformed(
-        _silver(_versioned(_with_withdrawals(kept, spec, list(replaced)), spec), spec),
+        _silver(_versioned(_with_withdrawals(kept, spec, list(replaced)), spec, zone), spec),
         failed.unionByName(_shared(marked.where("_repeats"), spec, "duplicate_key", spec.key)),
     )
 
@@ -189,14 +199,16 @@ def _with_withdrawals(
     return marked.where(~f.col("_gone") | (f.col("_given_by") == f.col("_file"))).drop("_given_by")
 
 
-def _versioned(rows: DataFrame, spec: Source) -> DataFrame:
+def _versioned(rows: DataFrame, spec: Source, zone: str) -> DataFrame:
     values = f.struct("_gone", *[name for name in spec.columns if name not in spec.key])
     before = f.lag(values).over(_versions(spec))
     place = f.row_number().over(_versions(spec))
     changed = (place == 1) | ~values.eqNullSafe(before)
-    kept = rows.withColumn("_changed", changed).where("_changed")
+    first = rows.withColumn("_first", place == 1)
+    kept = first.withColumn("_changed", changed).where("_changed")
     ended = kept.withColumn("_superseded_at", f.lead("_arrived_at").over(_versions(spec)))
-    return ended.where(~f.col("_gone"))
+    since = f.when(f.col("_first"), known_at(rows, spec, zone)).otherwise(f.col("_arrived_at"))
+    return ended.where(~f.col("_gone")).withColumn("_arrived_at", since)
 
 
 def _place(spec: Source) -> list[Expression]:

@@ -19,11 +19,12 @@ from pyspark.sql import functions as f
 
 from jobs.conform.budget import Judged, over_budget
 from jobs.conform.conform import Conformed, conform, repeated
+from jobs.conform.since import days_known
 from jobs.errors import Refused
 from jobs.lake import files
 from jobs.lake.deliveries import Delivered, replaced
 from jobs.lake.local_rows import local_rows
-from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
+from jobs.lake.made import SINCE, UNSOUND, WHOLE, Inputs, Made
 from jobs.lake.refused import Refusals
 from jobs.lake.staging import Staged
 from jobs.lake.tables import Tables
@@ -128,6 +129,10 @@ class _Work:
         return self.tables.plan.usecase.sources[self.source]
 
     @property
+    def _zone(self) -> str:
+        return self.tables.plan.usecase.timezone
+
+    @property
     def silver(self) -> Staged:
         return self.tables.staged(self.tables.silver(self.source), self.batch)
 
@@ -178,6 +183,8 @@ class _Work:
     def _declared(self, delivered: Mapping[str, Sequence[Delivered]]) -> str:
         """A digest of what the rows depend on beside their files: rules, and values referred to."""
         written = [self.spec.model_dump_json(exclude=IRRELEVANT), CODE]
+        if self.spec.known is not None:
+            written.append(self._zone)
         for reference in self._references().values():
             to = reference.partition(".")[0]
             written += [to, self.tables.plan.usecase.sources[to].model_dump_json()]
@@ -203,6 +210,8 @@ class _Work:
             rows = self.silver.count(self.spark) if self.silver.is_there() else 0
         if unsound and self.silver.is_there():
             self.silver.note(UNSOUND, self._by_part(unsound))
+        if self.spec.known is not None and self.silver.is_there():
+            self.silver.note(SINCE, days_known(self.silver.read(self.spark), self.spec))
         dates = len({each.batch_date for each in changed}) - len(held_back)
         quarantined = sum(each.quarantined for each in judged)
         return Conforming(self.source, dates, rows, quarantined, held_back)
@@ -282,7 +291,9 @@ class _Work:
         known = {name: self._values(to) for name, to in self._references().items()}
 
         def conformed(rows: DataFrame, *, once: bool) -> Conformed:
-            return conform(rows, self.spec, once=once, known=known, replaced=corrected)
+            return conform(
+                rows, self.spec, once=once, known=known, replaced=corrected, zone=self._zone
+            )
 
         if not self.spec.is_daily:
             return conformed(rows, once=not twice)

@@ -206,7 +206,8 @@ class _Erasure:
 
         A row of a daily source goes into those of its day and, as history, of the days after it.
         Rows of a snapshot are looked up for rows of other sources: if no daily source has the
-        entity, features of all days since it arrived may be made of it.
+        entity, features of all days since it was known, and labels of the days that its rows
+        name, may be made of it.
         """
         spark, tables = self.context.engine.session(), self.context.tables
         learned: set[dt.date] = set()
@@ -214,7 +215,8 @@ class _Erasure:
         for source, spec in self.sources.items():
             silver = tables.silver(source)
             rows = silver.read(spark).where(self._in(silver))
-            days = [row[0] for row in rows.select("_batch_date").distinct().collect()]
+            day = f.col("_batch_date") if spec.is_daily else self._first_day(spec)
+            days = [row[0] for row in rows.select(day).distinct().collect()]
             if spec.is_daily:
                 history = max(self.context.plan.usecase.features.history, spec.arrives.lag)
                 learned |= {date for day in days for date in Dates.one(day).shifted(last=history)}
@@ -224,6 +226,13 @@ class _Erasure:
             since = min(arrived)
             learned |= {*Dates(since, max(since, dt.date.today()))}
         return trained_on(self.context.plan, learned) if learned else ()
+
+    def _first_day(self, spec: Source) -> Expression:
+        """Of a snapshot's rows the first day whose features or labels can be made of each."""
+        usecase = self.context.plan.usecase
+        known = f.to_date(f.from_utc_timestamp("_arrived_at", usecase.timezone))
+        date = usecase.entity.date
+        return f.least(known, f.col(date)) if date in spec.columns else known
 
     def _keys(self, source: str, *columns: str) -> pa.Table:
         """Those columns of silver's rows of the entity in a source; none if they do not name it."""

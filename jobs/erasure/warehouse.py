@@ -47,9 +47,7 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
                 "the key now: what is there cannot be told by it.",
                 "Name the entity by the key as it was, or take back the change of entity.key.",
             )
-        by_date: dict[Any, list[dict[str, Any]]] = {}
-        for key in keys.to_pylist():
-            by_date.setdefault(key[plan.usecase.entity.date], []).append(key)
+        listed = keys.to_pylist()
         known = {n: value_of(kinds[n], v) if n in kinds else None for n, v in entity.items()}
         same = [] if None in known.values() else [_Gone.of([*known], kinds, [known])]
         return {
@@ -57,10 +55,17 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
                 connection,
                 table,
                 batch_id,
-                [*same, _Gone.of(keys.column_names, kinds, by_date.get(date, []))],
+                [*same, _Gone.of(keys.column_names, kinds, _of_date(table, listed, date))],
             )
             for batch_id, date in _batches(connection, table)
         }
+
+
+def _of_date(
+    table: PublishedTable, keys: list[dict[str, Any]], date: dt.date
+) -> list[dict[str, Any]]:
+    """The keys that a batch of a date may have: where the date is no part of them, all."""
+    return [key for key in keys if table.date_column is None or key[table.date_column] == date]
 
 
 @dataclass(frozen=True)

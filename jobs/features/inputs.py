@@ -37,8 +37,17 @@ class FeatureInputs:
     late: Mapping[dt.date, dt.datetime] = field(default_factory=dict)
 
     def entities(self) -> DataFrame:
-        """The entities of each prediction date as known at its cutoff, with `prediction_date`."""
+        """The entities of each prediction date as known at its cutoff, with `prediction_date`.
+
+        Without a date they are of each of the dates that see them.
+        """
         entity = self.usecase.entity
+        if entity.date is None:
+            listed = seen(self.silver[entity.source], self.usecase, self.late)
+            first = f.greatest(FIRST, f.lit(self.dates.first))
+            last = f.least(LAST, f.lit(self.dates.last))
+            each = f.explode(f.sequence(first, last)).alias(DATE)
+            return listed.where(first <= last).select("*", each).drop(FIRST, LAST)
         # Only the days that are needed are read if Spark knows that the files lie by this.
         source = self.usecase.sources[entity.source]
         is_file_s = source.is_daily and source.date == entity.date

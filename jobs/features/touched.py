@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.lake.files import digest
-from jobs.lake.made import UNSOUND, WHOLE, Inputs, Made
+from jobs.lake.made import SINCE, UNSOUND, WHOLE, Inputs, Made
 from jobs.lake.moments import MICROSECOND, micros, moment
 from jobs.lake.tables import Tables
 from jobs.plan import Dates
@@ -42,8 +42,8 @@ class Known:
 
     def has_entities(self, date: dt.date) -> bool:
         """Whether the source that lists the entities had anything for a date by its cutoff."""
-        source, cutoff = self.tables.plan.usecase.entity.source, micros(self.cutoff(date))
-        return any(file[1] < cutoff for file in _sound(self._part(source, date)))
+        source, cutoff = self.tables.plan.usecase.entity.source, self.cutoff(date)
+        return bool(self._visible(source, self._part(source, date), cutoff))
 
     def cutoff(self, date: dt.date) -> dt.datetime:
         """The moment before which a fact must have arrived to be used for a prediction date.
@@ -71,7 +71,12 @@ class Known:
         return {str(date): {"digest": self._digest(declared, date)} for date in dates}
 
     def came_too_late(self, source: str, date: dt.date) -> bool:
-        """Whether what a night needs of a source came only when its day was over."""
+        """Whether what a night needs of a source came only when its day was over.
+
+        Never of a source whose rows say themselves when they could be known.
+        """
+        if self.tables.plan.usecase.sources[source].known is not None:
+            return False
         came = self._needed(source, date)
         return came is not None and came >= self.cutoff(date)
 
@@ -110,7 +115,6 @@ class Known:
 
     def _digest(self, declared: str, date: dt.date) -> str:
         usecase, at = self.tables.plan.usecase, self.cutoff(date)
-        cutoff = micros(at)
         whole = hashlib.sha256(f"{declared} {at}".encode())
         span = Dates(date, date).shifted(first=-usecase.features.history)
         for name, source in usecase.sources.items():
@@ -118,10 +122,17 @@ class Known:
             for part in parts:
                 if (made := self.silver[name].get(part)) is None:
                     continue
-                visible = [file for file in _sound(made) if file[1] < cutoff]
-                if visible:
+                if visible := self._visible(name, made, at):
                     whole.update(f"{name} {part} {made['declared']} {visible}".encode())
         return whole.hexdigest()
+
+    def _visible(self, source: str, made: Inputs, cutoff: dt.datetime) -> list[list[Any]]:
+        """What of a part may be seen at a cutoff, so that a date is touched if this changes."""
+        if self.tables.plan.usecase.sources[source].known is not None:
+            # The last day's digest is of all before it, too.
+            return [each for each in made.get(SINCE, []) if each[0] <= str(cutoff.date())][-1:]
+        before = micros(cutoff)
+        return [file for file in _sound(made) if file[1] < before]
 
 
 def touched(known: Known, dates: Iterable[dt.date], *, built: bool = False) -> dict[str, Inputs]:

@@ -18,6 +18,9 @@ from jobs.lake.table import Table
 WHOLE = "whole"
 # Of a part of silver, the contents that were over the budget until they were delivered again.
 UNSOUND = "unsound"
+# Of a part of silver whose rows say when they could be known: each day (UTC) on which some of them
+# began or ceased to be, with a digest of all that did until its end.
+SINCE = "since"
 
 Inputs = Mapping[str, Any]
 

@@ -157,13 +157,17 @@ class Tables:
                     StructField("_cutoff_at", TimestampType()),
                 ]
             ),
-            key=self.plan.usecase.entity.key,
+            key=self.plan.usecase.entity.unique,
             partition=("prediction_date",),
             keeps_versions=True,
         )
 
     def labels(self) -> Table:
-        """One row per entity and version of its label; `matured_at` is when it is final."""
+        """One row per entity and version of its label; `matured_at` is when it is final.
+
+        Of an entity without a date `prediction_date` is the first one whose cutoff the label was
+        known at.
+        """
         return Table(
             name="gold.labels",
             path=f"{self.root}/gold/labels",
@@ -177,7 +181,7 @@ class Tables:
                     StructField("_superseded_at", TimestampType()),
                 ]
             ),
-            key=(*self.plan.usecase.entity.key, "_arrived_at"),
+            key=(*self.plan.usecase.entity.unique, "_arrived_at"),
             partition=("prediction_date",),
             keeps_versions=True,
         )
@@ -208,7 +212,7 @@ class Tables:
                     StructField("scored_at", TimestampType()),
                 ]
             ),
-            key=(*usecase.entity.key, "model_version"),
+            key=(*usecase.entity.unique, "model_version"),
             partition=("prediction_date", "model_version"),
         )
 

@@ -68,7 +68,8 @@ def labelled(
     """Features of `dates` with the labels known and final at `known_at`, one row per entity.
 
     Columns: the entity's key, `prediction_date`, the features, `label`. A moment later than a
-    training's cutoff is right only for a holdout that lies after that cutoff.
+    training's cutoff is right only for a holdout that lies after that cutoff. The label of an
+    entity without a date is that of each of its rows.
 
     Args:
         read: the versions to read; None: the newest.
@@ -81,8 +82,11 @@ def labelled(
     else:
         then = tables.features().as_of(spark, read.features)
         features = then.select(*[name for name in columns if name != "label"])
-    known = labels.where(_within(dates)).where(_known(known_at)).where(F.col("label").isNotNull())
-    names = [*tables.plan.usecase.entity.key, "prediction_date"]
+    entity = tables.plan.usecase.entity
+    names = [*entity.key]
+    if entity.date is not None:
+        names, labels = [*names, "prediction_date"], labels.where(_within(dates))
+    known = labels.where(_known(known_at)).where(F.col("label").isNotNull())
     return features.where(_within(dates)).join(known.select(*names, "label"), on=names, how="inner")
 
 

@@ -302,8 +302,7 @@ def _log(client: MlflowClient, run_id: str, trained: Trained, chosen: Mapping[st
 
 def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
     """Features and labels of the holdout, as known once its last label was final."""
-    final = split.holdout.last + dt.timedelta(days=1 + ctx.plan.usecase.label.maturity)
-    known_at = ctx.plan.cutoff(max(ctx.date, final))
+    known_at = ctx.plan.cutoff(max(ctx.date, ctx.plan.first_final(split.holdout.last)))
     known = labelled(ctx.tables, ctx.engine.session(), split.holdout, known_at)
     rows = target_of(ctx.plan.usecase).coded(known)
     slices = [

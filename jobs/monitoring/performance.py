@@ -65,6 +65,8 @@ def outcomes(
     One row per date, outcome, label and combination of slices, with how many rows it stands for:
     `prediction_date`, `label` (null if not final), the columns of `Target.outcome`, a column for
     each slice, `rows`.
+
+    Of an entity without a date the label counts for the dates that did not know it yet.
     """
     target = target_of(tables.plan.usecase)
     names = [*tables.plan.usecase.entity.key, "prediction_date"]
@@ -72,7 +74,7 @@ def outcomes(
     spans = _of_dates(features, published)
     sliced = spans.select(*names, *[_text(one).alias(f"slice_{one.name}") for one in slices])
     live = predictions.where(_published(published))
-    known = _of_dates(labels, published).where(_known(moment)).select(*names, "label")
+    known = _final(labels, tables, published, moment).select(*names, "label")
     told = [column.alias(name) for name, column in target.outcome().items()]
     return (
         target.coded(live.join(known, on=names, how="left"))
@@ -126,6 +128,18 @@ def _text(one: Slice) -> Column:
 
 def _of_dates(frame: DataFrame, published: Mapping[dt.date, int]) -> DataFrame:
     return frame.where(F.col("prediction_date").isin(*published))
+
+
+def _final(
+    labels: DataFrame, tables: Tables, published: Mapping[dt.date, int], moment: dt.datetime
+) -> DataFrame:
+    """The labels of each date that were final at `moment`."""
+    final = labels.where(_known(moment))
+    if tables.plan.usecase.entity.date is not None:
+        return _of_dates(final, published)
+    dates = F.explode(F.array(*map(F.lit, published))).alias("date")
+    later = final.withColumnRenamed("prediction_date", "since").select("*", dates)
+    return later.where("since > date").withColumnRenamed("date", "prediction_date")
 
 
 def _published(published: Mapping[dt.date, int]) -> Column:

@@ -89,7 +89,7 @@ class PublishedTable:
         return cls(
             use_case=spec.name,
             key=tuple(Column(name, source[name].type) for name in spec.entity.key),
-            date_column=spec.entity.date,
+            date_column=spec.entity.date if spec.entity.date in spec.entity.key else None,
             columns=(
                 *(Column(name, "number") for name in spec.label.score_columns),
                 *(

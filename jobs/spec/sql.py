@@ -35,6 +35,7 @@ UNSTEADY = {
 NUMBERS = ("integer", "number", "boolean")
 NO_NUMBER = "and a measure is a number or a condition"
 ONE_ROW = "and an expression sees one row at a time"
+NO_MOMENT = "and when a row could be known is a date or a timestamp"
 SAME = "and a step that runs again must give the same"
 
 Steps = tuple[str | int, ...]
@@ -83,11 +84,15 @@ def expressions(usecase: UseCase) -> Iterator[Expression]:
     """Every SQL expression of a use case."""
     for name, source in usecase.sources.items():
         of_row, over = _types(source), f"a column of source {name}"
+        if source.known is not None:
+            at: Steps = ("sources", name, "known")
+            yield Expression(at, source.known, over, of_row, ("date", "timestamp"), NO_MOMENT)
         for index, rule in enumerate(source.rules):
-            at: Steps = ("sources", name, "rules", index, "expression")
+            at = ("sources", name, "rules", index, "expression")
             yield Expression(at, rule.expression, over, of_row, ("boolean",))
     label = usecase.label
-    of_row = _types(usecase.sources[label.source]) | {"prediction_date": "date"}
+    dated = {"prediction_date": "date"} if usecase.entity.date else {}
+    of_row = _types(usecase.sources[label.source]) | dated
     at = ("label", "expression")
     over, kind = f"a column of source {label.source}", label.kind
     columns, of_another = kind.from_columns, kind.of_another

@@ -62,8 +62,7 @@ def history(plan: Plan, asked: Asked) -> Dates:
     holdout_until = _date(asked.params.get("holdout_until"))
     if holdout_until is None:
         return dates
-    final = holdout_until + dt.timedelta(days=1 + plan.usecase.label.maturity)
-    return Dates(dates.first, max(dates.last, final))
+    return Dates(dates.first, max(dates.last, plan.first_final(holdout_until)))
 
 
 def newest(plan: Plan, today: dt.date) -> dt.date:

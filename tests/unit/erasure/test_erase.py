@@ -67,11 +67,13 @@ def erased(context: Context, **entity: str) -> Receipt:
     return erase(context, entity or ANN, "asked for", lambda _: None)
 
 
-def silver(context: Context, source: str, batch_date: dt.date, **values: Any) -> None:
+def silver(
+    context: Context, source: str, batch_date: dt.date, since: dt.date | None = None, **values: Any
+) -> None:
     table = context.tables.silver(source)
     row = {name: values.get(name) for name in table.schema.names}
     row |= {"_batch_date": batch_date, "_file": "x", "_row": 1}
-    row["_arrived_at"] = dt.datetime.combine(batch_date, dt.time(9), dt.UTC)
+    row["_arrived_at"] = dt.datetime.combine(since or batch_date, dt.time(9), dt.UTC)
     rows = local_rows(context.engine.session(), [tuple(row.values())], table.schema)
     table.replace(rows, table.of_dates([batch_date]) if table.partition else None)
 
@@ -157,6 +159,15 @@ def test_an_entity_of_a_snapshot_only_names_the_versions_since_it_arrived(
     silver(context, "people", DAY, who="ann", city="Rome")
     assert erased(context).models == (7,)
     assert versions.asked == {*Dates(DAY, dt.date.today())}
+
+
+def test_a_row_that_was_known_before_its_file_names_the_versions_since_then(
+    context: Context, versions: Versions
+) -> None:
+    known = DAY - dt.timedelta(days=9)
+    silver(context, "people", DAY, known, who="ann", city="Rome")
+    erased(context)
+    assert versions.asked == {*Dates(known, dt.date.today())}
 
 
 def test_an_entity_without_rows_names_no_version(context: Context, versions: Versions) -> None:

@@ -173,7 +173,38 @@ TRANSFORMS = [
     ),
 ]
 MISFITS = [
-    ("book], date: day", "book], date: dai", "6: entity.date: 'dai' must be one of key: day, book"),
+    (
+        "    columns:\n      day: {type: date}",
+        "    known: dey + 1\n    columns:\n      day: {type: date}",
+        "17: sources.loans.known: 'dey' is not a column of source loans (did you mean 'day'?)",
+    ),
+    (
+        "    columns:\n      day: {type: date}",
+        "    known: book\n    columns:\n      day: {type: date}",
+        "17: sources.loans.known: 'book' is a integer, and when a row could be known is a date or "
+        "a timestamp",
+    ),
+    (
+        "book], date: day",
+        "book], date: dai",
+        "6: entity.date: 'dai' is not a column of loans (did you mean 'day'?)",
+    ),
+    (
+        "book], date: day",
+        "book], date: book",
+        "6: entity.date: 'book' of loans is of type integer, and must be a date",
+    ),
+    (
+        "book], date: day",
+        "book]",
+        "6: entity.source: 'loans' has files of days, and an entity without `date` is in a "
+        "snapshot",
+    ),
+    (
+        "  maturity: 28 days\n",
+        "",
+        "31: label: it needs `maturity`, after how many days a label is final",
+    ),
     (
         "date: day, source: loans",
         "date: day, source: loan",

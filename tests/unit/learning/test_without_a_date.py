@@ -1,0 +1,154 @@
+"""Entities without a date, or with one beside their key, from silver to measured predictions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.errors import WrongUsage
+from jobs.features.inputs import FeatureInputs
+from jobs.lake.tables import Tables
+from jobs.learning.dataset import labelled
+from jobs.learning.labels import labels_of
+from jobs.learning.targets.kinds import target_of
+from jobs.monitoring.performance import measure, outcomes
+from jobs.plan import Dates, Split
+from jobs.prediction.published_table import Column, PublishedTable
+from jobs.quality import suite
+from jobs.settings import Settings
+from tests.unit import readers
+from tests.unit.places import placed
+
+FIRST, SECOND, THIRD = (readers.START + dt.timedelta(days=n) for n in range(3))
+
+
+def noon(date: dt.date) -> dt.datetime:
+    return dt.datetime.combine(date, dt.time(12), dt.UTC)
+
+
+def test_every_date_has_the_entities_that_its_cutoff_knows(
+    spark: SparkSession, settings: Settings
+) -> None:
+    table = Tables(readers.plan(settings)).silver("people")
+    people = readers.rows(
+        spark,
+        table,
+        {"reader": 1, "loans": 1.0, "_arrived_at": noon(FIRST), "_superseded_at": noon(SECOND)},
+        {"reader": 1, "loans": 2.0, "_arrived_at": noon(SECOND)},
+        {"reader": 2, "loans": 5.0, "_arrived_at": noon(SECOND)},
+    )
+
+    def listed(dates: Dates) -> list[tuple[dt.date, int, float]]:
+        found = FeatureInputs(readers.UNDATED, dates, {"people": people}).entities()
+        return sorted(map(tuple, found.select("prediction_date", "reader", "loans").collect()))
+
+    whole = Dates(FIRST, THIRD)
+    assert listed(whole) == [(SECOND, 1, 1.0), (THIRD, 1, 2.0), (THIRD, 2, 5.0)]
+    assert [row for date in whole for row in listed(Dates.one(date))] == listed(whole)
+
+
+def test_a_label_without_a_date_is_final_when_it_is_known_and_counts_from_then(
+    spark: SparkSession, settings: Settings
+) -> None:
+    tables = Tables(readers.plan(settings))
+    ended = readers.rows(
+        spark,
+        tables.silver("ended"),
+        {"reader": 1, "gave_up": True, "_arrived_at": noon(FIRST)},
+        {"reader": 2, "_arrived_at": noon(FIRST)},
+    )
+    made = tables.labels().conforming(labels_of(tables.plan, ended)).collect()
+    assert [(row["reader"], row["label"], row["prediction_date"]) for row in made] == [
+        (1, 1.0, SECOND)
+    ]
+    assert made[0]["matured_at"] == made[0]["_arrived_at"]
+
+
+def test_a_date_beside_the_key_is_the_label_s(spark: SparkSession, settings: Settings) -> None:
+    tables = Tables(readers.plan(settings, readers.DATED))
+    ended = readers.rows(
+        spark,
+        tables.silver("ended"),
+        {"reader": 1, "joined": FIRST, "gave_up": False, "_arrived_at": noon(THIRD)},
+        {"reader": 2, "gave_up": True, "_arrived_at": noon(THIRD)},
+    )
+    made = tables.labels().conforming(labels_of(tables.plan, ended)).collect()
+    assert [(row["reader"], row["prediction_date"]) for row in made] == [(1, FIRST)]
+    assert tables.features().key == ("reader", "prediction_date")
+    assert PublishedTable.of(tables.plan).date_column is None
+
+
+def test_a_training_learns_from_what_its_cutoff_s_date_sees(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    tables = Tables(readers.plan(placed(settings, tmp_path)))
+    features = [
+        {"reader": reader, "prediction_date": date, "loans": float(reader)}
+        for date in (SECOND, THIRD)
+        for reader in (1, 2, 3)
+    ]
+    tables.features().append(readers.rows(spark, tables.features(), *features))
+    known = {"prediction_date": SECOND, "_arrived_at": noon(FIRST), "matured_at": noon(FIRST)}
+    then = {"prediction_date": THIRD, "_arrived_at": noon(SECOND), "matured_at": noon(SECOND)}
+    labels = [
+        {"reader": 1, "label": 0.0, **known, "_superseded_at": noon(SECOND)},
+        {"reader": 1, "label": 1.0, **then},
+        {"reader": 2, "label": 1.0, **known},
+    ]
+    tables.labels().append(readers.rows(spark, tables.labels(), *labels))
+
+    def learned(date: dt.date) -> dict[int, float]:
+        split = tables.plan.split(date)
+        assert split == Split(*[Dates.one(date)] * 3)
+        found = labelled(tables, spark, split.train, tables.plan.cutoff(date)).collect()
+        assert {row["prediction_date"] for row in found} == {date}
+        return {row["reader"]: row["label"] for row in found}
+
+    assert learned(SECOND) == {1: 0.0, 2: 1.0}
+    assert learned(THIRD) == {1: 1.0, 2: 1.0}
+    assert tables.plan.last_mature(THIRD) == THIRD
+    with pytest.raises(WrongUsage, match="have no date"):
+        tables.plan.split(SECOND, THIRD)
+
+
+def test_a_score_is_measured_by_labels_that_nobody_knew_yet(
+    spark: SparkSession, settings: Settings
+) -> None:
+    tables = Tables(readers.plan(settings))
+    keys = [
+        {"reader": reader, "prediction_date": date}
+        for date in (SECOND, THIRD)
+        for reader in (1, 2, 3)
+    ]
+    scored = [{**key, "score": 0.9, "prediction": True, "model_version": 1} for key in keys]
+    known = [
+        {"reader": reader, "label": 1.0, "prediction_date": since, "_arrived_at": at}
+        for reader, since, at in ((1, SECOND, noon(FIRST)), (2, THIRD, noon(SECOND)))
+    ]
+    labels = [{**label, "matured_at": label["_arrived_at"]} for label in known]
+    published = {SECOND: 1, THIRD: 1}
+    found = outcomes(
+        readers.rows(spark, tables.predictions(), *scored),
+        readers.rows(spark, tables.features(), *keys),
+        readers.rows(spark, tables.labels(), *labels),
+        tables,
+        published,
+        noon(THIRD),
+    )
+    measured = measure(found, target_of(readers.UNDATED), (), published)
+    # Only the second reader's label came after a score of its reader.
+    rows = {(one.prediction_date, one.rows) for one in measured if one.metric == "positives"}
+    assert rows == {(SECOND, 1), (THIRD, 0)}
+
+
+def test_a_batch_has_an_entity_once_and_there_may_be_many_batches(settings: Settings) -> None:
+    tables = Tables(readers.plan(settings))
+    wanted = suite.predictions(tables.plan, Dates.one(SECOND), 3).expectations
+    unique = [each.arguments["column_list"] for each in wanted if each.expect == suite.KEY_UNIQUE]
+    assert unique == [["reader", "prediction_date", "model_version"]]
+    assert tables.labels().key == ("reader", "prediction_date", "_arrived_at")
+    published = PublishedTable.of(tables.plan)
+    assert (published.key, published.date_column) == ((Column("reader", "integer"),), None)
