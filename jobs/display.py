@@ -188,6 +188,8 @@ def evaluation(found: Any) -> None:
             for s in judged.slices
         ],
     )
+    if judged.labels is not None:
+        say(judged.labels.sentence)
     say(f"Decision: {found.decision}. {found.sentence}\n")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jobs.errors import WrongUsage
 from jobs.settings import Settings
 from jobs.spec.read import checked
-from jobs.usecase import UseCase
+from jobs.usecase import TimeSplit, UseCase
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ class Dates:
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts of a training set, as ranges of prediction dates."""
+    """The three parts of a training set, as ranges of prediction dates.
+
+    Where parts are not cut by time, all three are the same range.
+    """
 
     train: Dates
     validation: Dates
@@ -109,22 +112,17 @@ class Plan:
         Normally the holdout is the last `split.holdout` mature days before the cutoff. With
         `holdout_until` the holdout runs from the cutoff to that date instead, and validation
         moves up to the last mature day: how a model trained then would have done afterwards.
-        Entities without a date are in all three parts as the cutoff's date sees them.
+        Where parts are not cut by time, each has rows of all mature days; of entities without a
+        date, all rows as the cutoff's date sees them.
 
         Raises:
-            WrongUsage: there are no dates left to train on, or none after the cutoff to hold out.
+            WrongUsage: there are no dates left to train on, or `holdout_until` is given for parts
+                that are not cut by time.
         """
-        if self.usecase.entity.date is None:
-            if holdout_until is not None:
-                raise WrongUsage(
-                    f"Entities of {self.name} have no date, so that none of them are of the days "
-                    f"from {cutoff_date} to {holdout_until}.",
-                    "Leave out the end of the holdout.",
-                )
-            one = Dates.one(cutoff_date)
-            return Split(one, one, one)
         rules = self.usecase.split
         last = self.last_mature(cutoff_date)
+        if not isinstance(rules, TimeSplit):
+            return self._one_range(cutoff_date, last, holdout_until)
         if holdout_until is not None:
             holdout = Dates(cutoff_date, holdout_until)
         else:
@@ -139,6 +137,25 @@ class Plan:
                 "Choose a later cutoff, or shorten split.validation or split.holdout.",
             )
         return Split(Dates(self.usecase.schedule.start, train_last), validation, holdout)
+
+    def _one_range(
+        self, cutoff_date: dt.date, last: dt.date, holdout_until: dt.date | None
+    ) -> Split:
+        dated, by = self.usecase.entity.date is not None, self.usecase.split.by
+        first = self.usecase.schedule.start if dated else cutoff_date
+        if holdout_until is not None:
+            raise WrongUsage(
+                f"{self.name} is split by {by}: its holdout is a share of all rows, and no days "
+                "after the cutoff.",
+                "Leave the end of the holdout out, or declare `split: {by: time}`.",
+            )
+        if last < first:
+            raise WrongUsage(
+                f"A training of {self.name} with cutoff {cutoff_date} has no days whose labels are "
+                f"final: the use case starts on {first}.",
+                "Choose a later cutoff.",
+            )
+        return Split(*[Dates(first, last)] * 3)
 
     def batch_dates(self, source: str, dates: Dates, *, late: bool = True) -> Dates:
         """The file dates of a daily source that the nights of `dates` take in."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from jobs.declared import Join, Types, Window, below, columns
 from jobs.fields import Days, Name, Spec, Time
@@ -481,7 +481,7 @@ class Features(Spec):
         return self
 
 
-class Split(Spec):
+class TimeSplit(Spec):
     """Train, validation and holdout, in this order of time, before the training cutoff."""
 
     by: Literal["time"] = Field(default="time", description="`time`: one part after another.")
@@ -489,6 +489,61 @@ class Split(Spec):
         default=28, description="Days on which rounds, calibration and threshold are chosen."
     )
     holdout: Days = Field(default=28, description="Last days, which are kept from all fitting.")
+
+
+class Shares(Spec):
+    """Parts of all rows before the training cutoff; what is left of them is trained on."""
+
+    by: Literal["random", "group"] = Field(description="What names the rows of a part.")
+    validation: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the rows on which rounds, calibration and threshold are chosen.",
+    )
+    holdout: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the rows that is kept from all fitting."
+    )
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> Self:
+        if self.validation + self.holdout >= 1:
+            raise Misfit("holdout", "with validation it takes all rows: leave some to train on")
+        return self
+
+
+class RandomSplit(Shares):
+    """Each entity belongs to a part by a hash of its key and `model.seed`, whatever its date."""
+
+    by: Literal["random"] = Field(description="`random`: by a hash of the entity's key.")
+    stratify: bool = Field(
+        default=False,
+        description="Whether each class keeps its share in each part. Rows at the edges of a part "
+        "may then come into another when there are more of them.",
+    )
+
+
+class GroupSplit(Shares):
+    """As `random`, but rows of one group stay together; the shares are of the groups."""
+
+    by: Literal["group"] = Field(description="`group`: by a hash of what `group` names.")
+    group: Name = Field(
+        description="A column of the key, or a category among the features; every row has one."
+    )
+
+
+def _way_to_split(value: object) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("by", "time"))
+    return str(getattr(value, "by", "time"))
+
+
+Split = Annotated[
+    Annotated[TimeSplit, Tag("time")]
+    | Annotated[RandomSplit, Tag("random")]
+    | Annotated[GroupSplit, Tag("group")],
+    Discriminator(_way_to_split),
+]
 
 
 class Rate(Spec):
@@ -504,6 +559,42 @@ class Tune(Spec):
     trials: int = Field(default=0, ge=0, description="How many settings are tried.")
 
 
+class Imbalance(Spec):
+    """How classes of which there are few rows are learned.
+
+    Of the training part only, and by the linear model and the trees. Their scores are those of the
+    true shares of the classes all the same.
+    """
+
+    by: Literal["none", "weight", "undersample"] = Field(
+        default="none",
+        description="`weight`: a rare class counts more; `undersample`: of the more frequent class "
+        "only some rows are learned from, the same ones every time.",
+    )
+    to: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="The share that yes has then. Without it `weight` lets all classes count "
+        "alike; `undersample` needs it.",
+    )
+
+    @property
+    def told(self) -> str:
+        """In words: `weight` or `undersample to 0.2`."""
+        return self.by if self.to is None else f"{self.by} to {self.to:g}"
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.by == "undersample" and self.to is None:
+            raise Misfit("", "`by: undersample` needs `to`, the share that yes has then")
+        if self.by == "none" and self.to is not None:
+            raise Misfit("to", "say how, too: `by: weight` or `by: undersample`")
+        return self
+
+
+# What balancing sets itself.
+BALANCED = ("base_score", "scale_pos_weight")
 # Parameters of XGBoost that say how trees grow. A name it does not know it would only ignore.
 GROWING = (
     "base_score",
@@ -557,6 +648,7 @@ class Model(Spec):
         json_schema_extra={"propertyNames": {"enum": list(GROWING)}},
     )
     tune: Tune = Field(default=Tune(), description="Whether other settings are searched for.")
+    imbalance: Imbalance = Field(default=Imbalance(), description="How rare classes are learned.")
     calibrate: Literal["isotonic", "none"] = Field(
         default="isotonic",
         description="How a score becomes a probability, on validation; of binary labels only.",
@@ -576,6 +668,13 @@ class Model(Spec):
                 near = guess(name, GROWING)
                 raise Misfit(name, f"it cannot be set{near}; what can: {', '.join(GROWING)}")
         return parameters
+
+    @model_validator(mode="after")
+    def _balances_once(self) -> Self:
+        for name in BALANCED:
+            if self.imbalance.by != "none" and name in self.parameters:
+                raise Misfit(f"parameters.{name}", "model.imbalance sets it: take one of them out")
+        return self
 
 
 class Slice(Spec):
@@ -696,7 +795,9 @@ class UseCase(Spec):
     label: Label = Field(description="What is to be predicted.")
     features: Features = Field(description="What it is predicted from.")
     gates: Gates = Field(default=Gates(), description="What is expected of the tables besides.")
-    split: Split = Field(default=Split(), description="How the days before a training are divided.")
+    split: Split = Field(
+        default=TimeSplit(), description="How the rows before a training are divided."
+    )
     model: Model = Field(description="How candidates are fitted.")
     slices: tuple[Slice, ...] = Field(default=(), description="Groups that are judged apart.")
     promote: Promote = Field(default=Promote(), description="What a challenger must show.")
@@ -854,6 +955,17 @@ class UseCase(Spec):
         if self.slices and not kind.probabilities and not self._says("promote.max_slice_loss"):
             said = "promote.max_slice_loss must say how much a slice may lose, in the label's unit"
             raise Misfit("slices", f"{written}, so {said}")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_have_groups(self) -> Self:
+        if isinstance(self.split, GroupSplit) and self.split.group not in self.entity.key:
+            name, kinds = self.split.group, self.features.kinds
+            if name not in kinds:
+                near = guess(name, (*self.entity.key, *kinds))
+                raise Misfit("split.group", f"{name!r} is neither in the key nor a feature{near}")
+            if kinds[name] != "category":
+                raise Misfit("split.group", f"{name!r} is a {kinds[name]}, which names no groups")
         return self
 
     @model_validator(mode="after")

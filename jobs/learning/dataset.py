@@ -90,6 +90,12 @@ def labelled(
     return features.where(_within(dates)).join(known.select(*names, "label"), on=names, how="inner")
 
 
+def entities(tables: Tables, spark: SparkSession, dates: Dates, read: Versions) -> int:
+    """How many rows there are of features of `dates`, with a label or without."""
+    features = tables.features().read(spark, version=read.features)
+    return features.where(_within(dates)).count()
+
+
 @contextmanager
 def set_aside(frame: DataFrame, tables: Tables) -> Iterator[str]:
     """The folder of a copy of some rows as Parquet, for as long as they are needed.

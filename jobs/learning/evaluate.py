@@ -36,7 +36,7 @@ def evaluate(
         Refused: the holdout has no rows, or labels that say nothing about a model.
     """
     target.require_judgeable(holdout.labels)
-    draws = Resamples.of(holdout.dates, seed)
+    draws = Resamples.of(holdout.dates, seed, holdout.groups)
     names = tuple(target.metrics)
     found = {
         name: draws.distributions(target, names, holdout.labels, model)

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from jobs.learning.intervals import Estimate
+from jobs.learning.label_quality import LabelQuality
 
 
 class Finding(BaseModel):
@@ -86,11 +87,12 @@ class Evaluation(Finding):
         metric: the use case's own metric, which decides.
         confidence: of every interval.
         yes: how many of the rows are, of binary labels.
-        resampled: what the bootstrap drew, `dates` or `rows`.
+        resampled: what the bootstrap drew: `groups`, `dates` or `rows`.
         challenger: the simplest candidate that no other is significantly better than.
         gains: the challenger's paired gain over every other model; positive is better.
         champion_version: what it would replace, None if there is no champion yet.
         champion_problem: why the champion could not be scored, None if it could.
+        labels: what those of the training were worth; None of a training that did not tell.
     """
 
     target: str = "binary"
@@ -107,6 +109,7 @@ class Evaluation(Finding):
     slices: tuple[SliceResult, ...]
     champion_version: int | None = None
     champion_problem: str | None = None
+    labels: LabelQuality | None = None
 
     def of(self, name: str) -> CandidateResult:
         """The result of one model by its name."""

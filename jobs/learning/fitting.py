@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jobs.errors import Refused
 from jobs.learning import reference
+from jobs.learning.balance import Balance
 from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates import boosted, constant, linear, rule
 from jobs.learning.candidates.boosted import Fit
@@ -27,7 +28,10 @@ from jobs.learning.targets.kinds import target_of
 from jobs.learning.targets.target import Boosting, Target, measured
 from jobs.learning.tune import tuned
 from jobs.plan import Plan
-from jobs.usecase import UseCase
+from jobs.usecase import Imbalance, UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 Record = Callable[[int, Mapping[str, Any], Fit], None]
 
@@ -66,18 +70,25 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     }
     features = plan.usecase.features
     key = plan.usecase.entity.key
-    folded = parts.train.withColumn(FOLD, fold_of(key))
-    sampled = reference.sample(folded, key, rows["train"], (*features.names, "label", FOLD))
+    sampled = _sampled(parts.train, rows["train"], plan)
     labels = sampled["label"].to_numpy()
     _require_every_class(target, labels)
     refuse_leaks(sampled, labels, features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
-    boosting = target.boosting(metric)
-    trees, settings = _trees(parts, sum(rows.values()), recipe, plan, boosting, trials, record)
+    balance = _balance(parts.train, target, plan.usecase.model.imbalance)
+    learned, kept, line_rows = parts, rows["train"], sampled
+    if balance is not None and balance.sampled:
+        learned = Parts(balance.kept(parts.train, key, plan.usecase.model.seed), parts.validation)
+        kept = target.require_learnable(learned.train, "undersampled training")
+        line_rows = _sampled(learned.train, kept, plan)
+    boosting = target.boosting(metric, balance)
+    trees, settings = _trees(
+        learned, kept + rows["validation"], recipe, plan, boosting, trials, record
+    )
     fitted: list[Candidate] = [
         constant.fit(parts, target, metric),
         rule.fit(parts, plan.usecase.model.rule, target),
-        linear.fit(sampled, recipe, target),
+        linear.fit(line_rows, recipe, target, balance),
         trees.candidate,
     ]
     seen = reference.seen(parts.train, sampled, features)
@@ -119,6 +130,7 @@ def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metric": usecase.metric,
         **({"calibrate": spec.calibrate} if calibrated else {}),
+        **({"imbalance": spec.imbalance.told} if spec.imbalance.by != "none" else {}),
         "seed": spec.seed,
         "rule.by": ", ".join(spec.rule.by),
         "rule.prior_rows": spec.rule.prior_rows,
@@ -128,6 +140,20 @@ def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
         "xgboost.early_stopping": spec.early_stopping,
         **{f"xgboost.{name}": value for name, value in settings.items()},
     }
+
+
+def _sampled(train: DataFrame, rows: int, plan: Plan) -> pa.Table:
+    """Some of the training rows in memory, with label and fold."""
+    key, names = plan.usecase.entity.key, plan.usecase.features.names
+    folded = train.withColumn(FOLD, fold_of(key))
+    return reference.sample(folded, key, rows, (*names, "label", FOLD))
+
+
+def _balance(train: DataFrame, target: Target, spec: Imbalance) -> Balance | None:
+    if spec.by == "none":
+        return None
+    rows = {int(label): count for label, count in train.groupBy("label").count().collect()}
+    return Balance.of(spec, [rows[label] for label in range(len(target.names))])
 
 
 def _trees(

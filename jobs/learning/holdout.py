@@ -32,8 +32,10 @@ class Holdout:
         labels: as numbers, as `Target.coded` gives them.
         dates: prediction dates.
         slices: for each declared slice, every row's value as text (None: no value).
+        groups: for each row, what stands for its group; None where rows are not split by groups.
     """
 
     labels: Array
     dates: NDArray[np.datetime64]
     slices: Mapping[str, NDArray[np.object_]]
+    groups: NDArray[np.int64] | None = None

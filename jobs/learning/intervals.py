@@ -1,9 +1,11 @@
 """Bootstrap intervals, plain and paired.
 
 Rows of one date share their weather and their staff, so whole prediction dates are drawn (the
-cluster bootstrap; Field and Welsh, JRSS B 69(3), 2007). With fewer than ten dates that would say
-little, and rows are drawn instead. All scores are weighed by the same draws, which makes the
-difference of two models a paired comparison.
+cluster bootstrap; Field and Welsh, JRSS B 69(3), 2007): also where rows were split at random, which
+makes those of a date no less alike. Where they were split by groups, rows of a group hang together,
+and groups are drawn: it is of other groups that the interval has to speak. With fewer than ten of
+either that would say little, and rows are drawn instead. All scores are weighed by the same draws,
+which makes the difference of two models a paired comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from jobs.learning.targets.target import Target
 
 RESAMPLES = 1000
-FEWEST_DATES = 10
+# Of dates or groups.
+FEWEST = 10
 # Weights held in memory at a time.
 CELLS = 4_000_000
 # An interval that more resamples than this share cannot be computed for is not given.
@@ -44,10 +47,10 @@ class Resamples:
     """The draws of one bootstrap over fixed rows.
 
     Attributes:
-        groups: each row's group, 0 to n - 1: its date, or the row itself.
+        groups: each row's group, 0 to n - 1: that of the split, its date, or the row itself.
         n: number of groups.
         seed: of the draws.
-        by: `dates` or `rows`, what is drawn.
+        by: `groups`, `dates` or `rows`, what is drawn.
     """
 
     groups: NDArray[np.int64]
@@ -56,11 +59,14 @@ class Resamples:
     by: str
 
     @classmethod
-    def of(cls, dates: NDArray[np.datetime64], seed: int) -> Resamples:
-        """Draw dates if there are at least ten different ones, else rows."""
-        distinct, place = np.unique(dates, return_inverse=True)
-        if len(distinct) >= FEWEST_DATES:
-            return cls(place.astype(np.int64), len(distinct), seed, "dates")
+    def of(
+        cls, dates: NDArray[np.datetime64], seed: int, groups: NDArray[np.int64] | None = None
+    ) -> Resamples:
+        """Draw groups, or dates where there are none, if there are at least ten; else rows."""
+        drawn, by = (dates, "dates") if groups is None else (groups, "groups")
+        distinct, place = np.unique(drawn, return_inverse=True)
+        if len(distinct) >= FEWEST:
+            return cls(place.astype(np.int64), len(distinct), seed, by)
         return cls(np.arange(len(dates), dtype=np.int64), len(dates), seed, "rows")
 
     def weights(self, width: int) -> Iterator[Array]:

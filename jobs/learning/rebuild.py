@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from jobs.errors import Refused
 from jobs.lake.tables import Tables
 from jobs.learning import registry
+from jobs.learning.cut import Cut
 from jobs.learning.dataset import Versions, content_hash, labelled
+from jobs.learning.label_quality import LabelQuality
 from jobs.plan import Dates, Plan
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ class Learned(BaseModel):
     """What a training learned from, as it is kept with its run.
 
     `features` and `labels` are Delta versions of the two gold tables, `first` and `last` prediction
-    dates; `columns` are those of the rows, and `sha256` is of their content.
+    dates; `columns` are those of the rows, and `sha256` is of their content. `cut` says which rows
+    of these dates were held out, where time does not; `quality` is of the labels.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,12 +53,22 @@ class Learned(BaseModel):
     columns: tuple[str, ...]
     rows: int
     sha256: str
+    cut: Cut | None = None
+    quality: LabelQuality | None = None
 
     @classmethod
     def of(
-        cls, frame: DataFrame, rows: int, read: Versions, dates: Dates, known_at: dt.datetime
+        cls,
+        frame: DataFrame,
+        rows: int,
+        read: Versions,
+        dates: Dates,
+        known_at: dt.datetime,
+        cut: Cut | None,
+        quality: LabelQuality,
     ) -> Learned:
-        """Describe a frame of `rows` rows that `labelled` made."""
+        """Describe a frame that `labelled` made, of whose rows `rows` were learned from."""
+        learned = frame if cut is None else frame.where(~cut.held_out())
         return cls(
             features=read.features,
             labels=read.labels,
@@ -64,13 +77,16 @@ class Learned(BaseModel):
             known_at=known_at,
             columns=tuple(frame.columns),
             rows=rows,
-            sha256=content_hash(frame),
+            sha256=content_hash(learned),
+            cut=cut,
+            quality=quality,
         )
 
     def again(self, spark: SparkSession, tables: Tables) -> DataFrame:
         """The same rows, if their files are still there."""
         read, dates = Versions(self.features, self.labels), Dates(self.first, self.last)
-        return labelled(tables, spark, dates, self.known_at, read, self.columns)
+        rows = labelled(tables, spark, dates, self.known_at, read, self.columns)
+        return rows if self.cut is None else rows.where(~self.cut.held_out())
 
 
 @dataclass(frozen=True)
@@ -105,8 +121,22 @@ def log_learned(client: MlflowClient, run_id: str, learned: Learned) -> None:
     client.set_tag(run_id, "daybreak.training_sha256", learned.sha256)
 
 
-def require_unseen(learned: Learned, holdout: Dates) -> None:
-    """Raise `Refused` if a model learned from, or was calibrated on, days of a holdout."""
+def require_unseen(learned: Learned, holdout: Dates, cut: Cut | None = None) -> None:
+    """Raise `Refused` if a model learned from, or was calibrated on, rows of a holdout.
+
+    Args:
+        holdout: the days that it lies in.
+        cut: what holds its rows out, where time does not; the model then has to have been cut by
+            the same hash, and has not seen the rows that its own cut holds out.
+    """
+    if cut is not None:
+        if learned.cut is None or not learned.cut.is_like(cut):
+            raise Refused(
+                "It was trained with another split or model.seed, and has learned from rows that "
+                "are held out now, so that it would look better there than it is.",
+                "Split as it was then, or let a person decide.",
+            )
+        return
     if learned.first <= holdout.last and learned.last >= holdout.first:
         raise Refused(
             f"It learned from the days up to {learned.last}, and the holdout begins on "

@@ -23,11 +23,13 @@ from jobs.label_types import WORDS
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
 from jobs.learning.candidates.boosted import Fit
-from jobs.learning.dataset import Parts, labelled, set_aside, versions
+from jobs.learning.cut import Cut
+from jobs.learning.dataset import Parts, entities, labelled, set_aside, versions
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.label_quality import TRAINING, LabelQuality
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EVIDENCE = "evaluation.json"
+GROUP = "_group"
 
 
 class Attempt(Protocol):
@@ -73,8 +76,9 @@ def train(
         attempt: of this training, and whether others go on; runs of those that do not are closed.
 
     Raises:
-        Refused: no rows, labels that nothing can be learned from, or a feature that gives the
-            label away.
+        Refused: no rows, labels that nothing can be learned from, a part without a row of some
+            class, rows without the group they are split by, or a feature that gives the label
+            away.
         Unavailable: a Spark worker or MLflow was lost, or rows were erased meanwhile.
     """
     split = _split(ctx)
@@ -85,8 +89,12 @@ def train(
         spark = ctx.engine.session()
         with reading or nullcontext():
             read = versions(ctx.tables)
+            there = entities(ctx.tables, spark, dates, read)
             found = labelled(ctx.tables, spark, dates, known_at, read)
             frame = spark.read.parquet(kept.enter_context(set_aside(found, ctx.tables)))
+        cut = Cut.of(frame, ctx.plan)
+        parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
+        quality = _quality(ctx, frame, cut, parts, there)
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
             tags = _tags(ctx)
@@ -94,9 +102,9 @@ def train(
                 registry.close_killed(client, ctx.plan.name, attempt.under_way)
                 tags[registry.ATTEMPT] = attempt.name
             run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), tags)
-            trained = _fitted(ctx, client, run_id, Parts.of(frame, split))
+            trained = _fitted(ctx, client, run_id, parts)
             rows = sum(trained.rows.values())
-            learned = Learned.of(frame, rows, read, dates, known_at)
+            learned = Learned.of(frame, rows, read, dates, known_at, cut, quality)
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
             client.set_terminated(run_id, "FINISHED")
@@ -131,15 +139,17 @@ def evaluate(ctx: Context) -> StepResult:
         models = registry.candidates(client, run)
         for name, model in models.items():
             require_declared(model.target, ctx.plan.usecase, f"Candidate {name}")
-        rows = _holdout_rows(ctx, split)
+        learned = learned_of(client, run.info.run_id)
+        rows = _holdout_rows(ctx, split, learned.cut)
         champion = registry.to_beat(client, ctx.plan.name, run)
         problem = None
         if champion is not None:
             try:
-                models[CHAMPION] = _usable(ctx, client, champion, rows.columns)
+                models[CHAMPION], rows = _usable(ctx, client, champion, rows, learned.cut)
             except Refused as refusal:
                 problem = refusal.sentence
-        holdout, scored = _scored(ctx, rows, models)
+        rows = target_of(ctx.plan.usecase).coded(rows)
+        holdout, scored = _scored(ctx, rows, models, learned.cut)
         found = evaluation.evaluate(
             holdout,
             scored,
@@ -147,7 +157,13 @@ def evaluate(ctx: Context) -> StepResult:
             metric=ctx.plan.usecase.metric,
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
-        ).model_copy(update={"champion_version": champion, "champion_problem": problem})
+        ).model_copy(
+            update={
+                "champion_version": champion,
+                "champion_problem": problem,
+                "labels": learned.quality,
+            }
+        )
         importance = models[found.challenger].candidate.importance()
         pictures = drawn(target_of(ctx.plan.usecase), holdout, scored, importance)
         _log_evaluation(client, run.info.run_id, found, pictures)
@@ -300,11 +316,23 @@ def _log(client: MlflowClient, run_id: str, trained: Trained, chosen: Mapping[st
         registry.log_candidate(client, run_id, model)
 
 
-def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
+def _quality(
+    ctx: Context, frame: DataFrame, cut: Cut | None, parts: Parts, there: int
+) -> LabelQuality:
+    named = {TRAINING: parts.train, "validation": parts.validation}
+    if cut is not None:
+        named["holdout"] = frame.where(cut.held_out())
+    usecase = ctx.plan.usecase
+    found = LabelQuality.of(named, there, usecase.features.names, target_of(usecase))
+    found.require_whole()
+    return found
+
+
+def _holdout_rows(ctx: Context, split: Split, cut: Cut | None) -> DataFrame:
     """Features and labels of the holdout, as known once its last label was final."""
     known_at = ctx.plan.cutoff(max(ctx.date, ctx.plan.first_final(split.holdout.last)))
     known = labelled(ctx.tables, ctx.engine.session(), split.holdout, known_at)
-    rows = target_of(ctx.plan.usecase).coded(known)
+    rows = known if cut is None else known.where(cut.held_out())
     slices = [
         F.expr(spec.expression).cast("string").alias(f"_slice_{spec.name}")
         for spec in ctx.plan.usecase.slices
@@ -312,8 +340,10 @@ def _holdout_rows(ctx: Context, split: Split) -> DataFrame:
     return rows.select("*", *slices)
 
 
-def _usable(ctx: Context, client: MlflowClient, version: int, columns: list[str]) -> Model:
-    """The champion, if it can be compared.
+def _usable(
+    ctx: Context, client: MlflowClient, version: int, rows: DataFrame, cut: Cut | None
+) -> tuple[Model, DataFrame]:
+    """The champion, if it can be compared, and the rows of the holdout that it has not seen.
 
     Raises:
         Refused: its files or features are missing, it learned labels of another type, or it has
@@ -321,23 +351,29 @@ def _usable(ctx: Context, client: MlflowClient, version: int, columns: list[str]
     """
     name = ctx.plan.name
     model = registry.load_version(client, name, version).model
-    require(model.features, columns)
+    require(model.features, rows.columns)
     require_declared(model.target, ctx.plan.usecase, f"Version {version} of {name}")
     run_id = str(registry.version_of(client, name, version).run_id)
-    require_unseen(learned_of(client, run_id), _split(ctx).holdout)
-    return model
+    learned = learned_of(client, run_id)
+    require_unseen(learned, _split(ctx).holdout, cut)
+    # Where classes keep their shares, the parts' edges have moved since.
+    return model, rows if learned.cut is None else rows.where(learned.cut.held_out())
 
 
 def _scored(
-    ctx: Context, rows: DataFrame, models: Mapping[str, Model]
+    ctx: Context, rows: DataFrame, models: Mapping[str, Model], cut: Cut | None
 ) -> tuple[Holdout, dict[str, Scored]]:
     names = [spec.name for spec in ctx.plan.usecase.slices]
-    keep = ("prediction_date", "label", *(f"_slice_{name}" for name in names))
+    groups: tuple[str, ...] = ()
+    if cut is not None and cut.grouped:
+        rows, groups = rows.withColumn(GROUP, F.xxhash64(*cut.columns)), (GROUP,)
+    keep = ("prediction_date", "label", *groups, *(f"_slice_{name}" for name in names))
     found = with_scores(rows, models, keep).toArrow()
     holdout = Holdout(
         labels=found["label"].to_numpy(),
         dates=found["prediction_date"].to_numpy().astype("datetime64[D]"),
         slices={n: np.array(found[f"_slice_{n}"].to_pylist(), dtype=object) for n in names},
+        groups=found[GROUP].to_numpy() if groups else None,
     )
     scored = {n: Scored(from_arrow(found[n]), model.threshold) for n, model in models.items()}
     return holdout, scored

@@ -73,7 +73,10 @@ def _said(place: Place, one: ErrorDetails) -> str | None:
     name = str(one["loc"][-1]) if one["loc"] else ""
     match one["type"]:
         case "extra_forbidden":
-            return f"unknown field {str(place)!r}{guess(name, fields(place.path[:-1]))}"
+            known = fields(place.path[:-1])
+            if name in known:
+                return f"{place} is a field of another kind: take it out"
+            return f"unknown field {str(place)!r}{guess(name, known)}"
         case "missing":
             return f"field {'.'.join(filter(None, (str(place), name)))!r} is missing"
         case "value_error":
@@ -85,7 +88,8 @@ def _said(place: Place, one: ErrorDetails) -> str | None:
             return f"field '{place}.{by}' is missing"
         case "union_tag_invalid":
             tag, known = _given(one)["tag"], re.findall("'([^']+)'", _given(one)["expected_tags"])
-            return f"{place}: there is no step {tag!r}{guess(tag, known)}"
+            what = "step" if "do" in _given(one)["discriminator"] else "kind"
+            return f"{place}: there is no {what} {tag!r}{guess(tag, known)}"
     return None
 
 

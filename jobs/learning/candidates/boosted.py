@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from xgboost import collective
 from xgboost.tracker import RabitTracker
 
+from jobs.learning.balance import Balance
 from jobs.learning.bounded import within
 from jobs.learning.dataset import Parts
 from jobs.learning.recipe.fit import FOLD, fold_of
@@ -50,6 +51,7 @@ FOUND = StructType(
 FIT_SECONDS = 3600.0
 # Smaller shares leave an XGBoost worker without rows, which crashes it.
 ROWS_PER_WORKER = 2000
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
         },
         rounds=spec.rounds,
         early_stopping=spec.early_stopping,
+        balance=data.boosting.balance,
+        begins=data.boosting.begins,
     )
     with within(FIT_SECONDS, spark, "The XGBoost fit"):
         (found,) = data.frame.mapInArrow(learner, FOUND, barrier=True).collect()
@@ -159,6 +163,7 @@ class Learner:
         master: Spark's, such as `local[*]`; it says whether the workers share a machine.
         rounds: trees at most.
         early_stopping: rounds without a gain on validation after which to stop.
+        balance, begins: as in `Boosting`.
     """
 
     recipe: Recipe
@@ -167,6 +172,8 @@ class Learner:
     settings: Mapping[str, Any]
     rounds: int
     early_stopping: int
+    balance: Balance | None = None
+    begins: tuple[float, ...] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         task = BarrierTaskContext.get()
@@ -175,7 +182,7 @@ class Learner:
             matrix = self.recipe.matrix(batch, batch.column(FOLD))
             labels = batch.column(LABEL).to_numpy()
             held_out = batch.column(FOLD).is_null().to_numpy(zero_copy_only=False)
-            train.add(matrix[~held_out], labels[~held_out])
+            train.add(matrix[~held_out], labels[~held_out], self._balanced(labels[~held_out]))
             validation.add(matrix[held_out], labels[held_out])
         threads = threads_of(self.master, self.workers, task.cpus())
         how = {"nthread": threads}
@@ -199,19 +206,34 @@ class Learner:
             found = [[content], [float(booster.best_score)], [best + 1]]
             yield pa.RecordBatch.from_arrays(list(map(pa.array, found)), FOUND.fieldNames())
 
+    def _balanced(self, labels: NDArray[np.float64]) -> Mapping[str, Any]:
+        """What XGBoost is told of rows that are learned from, beside their labels."""
+        if self.balance is None:
+            return {}
+        # Validation has neither, so that rounds are chosen by true rates.
+        shape = (len(labels), len(self.begins)) if len(self.begins) > 1 else len(labels)
+        begins = np.broadcast_to(np.array(self.begins), shape).astype(np.float32)
+        return {"weight": self.balance.weights(labels), "base_margin": begins}
+
 
 class Rows(xgboost.DataIter):
     """Rows of a matrix, given to XGBoost batch by batch, without another copy in one piece."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._batches: list[tuple[Matrix, NDArray[np.float64]]] = []
+        self._batches: list[tuple[Matrix, NDArray[np.float64], Mapping[str, Any]]] = []
         self._next = 0
 
-    def add(self, matrix: Matrix, labels: NDArray[np.float64]) -> None:
-        """Keep a batch; XGBoost needs at least one, which may be empty."""
+    def add(
+        self, matrix: Matrix, labels: NDArray[np.float64], beside: Mapping[str, Any] = NOTHING
+    ) -> None:
+        """Keep a batch; XGBoost needs at least one, which may be empty.
+
+        Args:
+            beside: what else XGBoost is told of the rows, such as their weights.
+        """
         if len(labels) or not self._batches:
-            self._batches.append((matrix, labels))
+            self._batches.append((matrix, labels, beside))
 
     def matrix(self, **how: Any) -> xgboost.QuantileDMatrix:
         """The rows as XGBoost works on them; here they are let go."""
@@ -223,8 +245,8 @@ class Rows(xgboost.DataIter):
         """Give the next batch, and whether there was one."""
         if self._next == len(self._batches):
             return False
-        matrix, labels = self._batches[self._next]
-        input_data(data=matrix, label=labels)
+        matrix, labels, beside = self._batches[self._next]
+        input_data(data=matrix, label=labels, **beside)
         self._next += 1
         return True
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from jobs.learning.balance import Balance
 from jobs.learning.candidates.scaling import Scaling, fit_scaling
 from jobs.learning.recipe.fit import FOLD
 from jobs.learning.recipe.recipe import Recipe
@@ -101,7 +102,7 @@ class Linear:
         )
 
 
-def fit(rows: pa.Table, recipe: Recipe, target: Target) -> Linear:
+def fit(rows: pa.Table, recipe: Recipe, target: Target, balance: Balance | None = None) -> Linear:
     """Fit with a light ridge (scikit-learn), on a sample of the training part.
 
     A line through some hundred columns is settled by far fewer rows than trees can use: see
@@ -109,10 +110,11 @@ def fit(rows: pa.Table, recipe: Recipe, target: Target) -> Linear:
 
     Args:
         rows: the recipe's inputs, `label` and `FOLD`; all in memory.
+        balance: how rare classes count among them.
     """
     matrix = recipe.matrix(rows, rows[FOLD])
     scaling = fit_scaling(matrix, recipe)
-    line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), RIDGE)
+    line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), RIDGE, balance)
     coefficients = tuple(_settled(row) for row in line.coefficients)
     return Linear(recipe, scaling, line.link, coefficients, _settled(line.intercept))
 

@@ -14,6 +14,7 @@ from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
 
 from jobs.errors import Refused
+from jobs.learning.balance import Balance
 from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
 from jobs.learning.evaluation import ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
@@ -50,6 +51,10 @@ class Binary(Target):
     type: ClassVar[str] = "binary"
     metrics: ClassVar[Mapping[str, Metric]] = METRICS
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("no", "yes")
+
     def require_learnable(self, part: DataFrame, name: str) -> int:
         rows, yes = part.agg(F.count("*"), F.sum("label")).collect()[0]
         require_rows(rows, name)
@@ -74,17 +79,27 @@ class Binary(Target):
     def score_of(self, means: Array) -> Score:
         return float(means[0])
 
-    def boosting(self, metric: str) -> Boosting:
+    def boosting(self, metric: str, balance: Balance | None = None) -> Boosting:
         settings = {"objective": "binary:logistic", "eval_metric": EVAL_METRICS[metric]}
-        return Boosting(settings, metric, METRICS[metric].sign)
+        if balance is None:
+            return Boosting(settings, metric, METRICS[metric].sign)
+        # Scores begin with the true rate, and rows that are learned from with that among them.
+        rate, (no, yes) = balance.rates[1], balance.margins
+        begins = (float(np.log(rate / (1 - rate)) + yes - no),)
+        settings_then = {**settings, "base_score": rate}
+        return Boosting(settings_then, metric, METRICS[metric].sign, balance, begins)
 
-    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
         # Newton steps need a square of the columns, of which a sparse matrix has too many.
         solver = "lbfgs" if issparse(ready) else "newton-cholesky"
         weight = 1 / (ridge * ready.shape[0])
         learner = LogisticRegression(C=weight, solver=solver, max_iter=MOST_STEPS)
-        learner.fit(ready, labels)
-        return Line("logistic", learner.coef_[0], learner.intercept_[0])
+        if balance is None:
+            learner.fit(ready, labels)
+            return Line("logistic", learner.coef_[0], learner.intercept_[0])
+        learner.fit(ready, labels, sample_weight=balance.weights(labels))
+        no, yes = balance.margins
+        return Line("logistic", learner.coef_[0], learner.intercept_[0] - (yes - no))
 
     def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
         calibration = fit_isotonic(raw, labels) if calibrate == "isotonic" else Calibration()

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from jobs.errors import Refused
 from jobs.label_types import score_column
+from jobs.learning.balance import Balance
 from jobs.learning.evaluation import CalibrationBin, ClassResult
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
@@ -73,6 +74,10 @@ class Multiclass(Target):
         return tuple(map(score_column, self.classes))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return self.classes
+
+    @property
     def described(self) -> str:
         return f"the classes {', '.join(self.classes)}"
 
@@ -124,20 +129,29 @@ class Multiclass(Target):
     def score_of(self, means: Array) -> Score:
         return tuple(float(mean) for mean in means)
 
-    def boosting(self, metric: str) -> Boosting:
+    def boosting(self, metric: str, balance: Balance | None = None) -> Boosting:
         # XGBoost knows neither F1 nor accuracy of classes by rows' weights: all stop by log loss.
         settings = {
             "objective": "multi:softprob",
             "num_class": len(self.classes),
             "eval_metric": "mlogloss",
         }
-        return Boosting(settings, "log_loss", METRICS["log_loss"].sign)
+        sign = METRICS["log_loss"].sign
+        if balance is None:
+            return Boosting(settings, "log_loss", sign)
+        # The same for all classes means nothing, but it has to be the same.
+        base = 0.5
+        begins = tuple(float(base + margin) for margin in balance.margins)
+        return Boosting({**settings, "base_score": base}, "log_loss", sign, balance, begins)
 
-    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
         weight = 1 / (ridge * ready.shape[0])
         learner = LogisticRegression(C=weight, solver="lbfgs", max_iter=MOST_STEPS)
-        learner.fit(ready, labels)
-        return Line("softmax", learner.coef_, learner.intercept_)
+        if balance is None:
+            learner.fit(ready, labels)
+            return Line("softmax", learner.coef_, learner.intercept_)
+        learner.fit(ready, labels, sample_weight=balance.weights(labels))
+        return Line("softmax", learner.coef_, learner.intercept_ - balance.margins)
 
     def predicted(self, threshold: float | None) -> dict[str, Column]:
         score = F.col("score")
@@ -158,6 +172,13 @@ class Multiclass(Target):
                 "Choose another cutoff or holdout, or bring in the days it lies in.",
             )
         self._require_known("the holdout", len(labels), int(np.isnan(labels).sum()))
+        if lacking := self.lacking(labels):
+            raise Refused(
+                f"None of {len(labels)} holdout rows is of class {', '.join(lacking)}: nothing "
+                "can be said of a model there.",
+                "Hold out more rows, or the same share of each class: `split: {by: random, "
+                "stratify: true}`.",
+            )
 
     def counter(
         self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int

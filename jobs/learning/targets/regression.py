@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import Ridge
 
 from jobs.errors import Refused
+from jobs.learning.balance import Balance
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import ordered
 from jobs.learning.metrics.closed_form import Interval, mean_interval
@@ -80,11 +81,11 @@ class Regression(Target):
             return float(train.agg(F.median("label")).collect()[0][0])
         return super().constant(train, metric)
 
-    def boosting(self, metric: str) -> Boosting:
+    def boosting(self, metric: str, balance: Balance | None = None) -> Boosting:
         settings = {"objective": OBJECTIVES[metric], "eval_metric": metric}
         return Boosting(settings, metric, METRICS[metric].sign)
 
-    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
         solver = "sparse_cg" if issparse(ready) else "cholesky"
         learner = Ridge(alpha=ridge * ready.shape[0], solver=solver, tol=TOLERANCE)
         learner.fit(ready, labels)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused
+from jobs.learning.balance import Balance
 from jobs.learning.calibrate import Calibration
 from jobs.learning.evaluation import CalibrationBin, ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
@@ -37,11 +38,15 @@ class Boosting:
         settings: its objective, and the eval metric that it stops by.
         metric: the name of what that eval metric is among the target's metrics.
         sign: factor that makes more of it mean better.
+        balance: how rare classes are learned, if they are balanced.
+        begins: what each row that is learned from then begins with, for each of its sums.
     """
 
     settings: Mapping[str, Any]
     metric: str
     sign: float
+    balance: Balance | None = None
+    begins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Target(ABC):
         metrics: by name.
         shape: of one row's score.
         outputs: names of a row's numbers, for MLflow's signature.
+        names: of the classes that labels as numbers stand for, from 0 on, if there are classes.
     """
 
     type: ClassVar[str]
@@ -108,6 +114,10 @@ class Target(ABC):
     @property
     def outputs(self) -> tuple[str, ...]:
         return ("score",)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def described(self) -> str:
@@ -154,11 +164,11 @@ class Target(ABC):
         return self.score_of(np.array(means))
 
     @abstractmethod
-    def boosting(self, metric: str) -> Boosting:
+    def boosting(self, metric: str, balance: Balance | None = None) -> Boosting:
         """How XGBoost learns it where `metric` decides."""
 
     @abstractmethod
-    def line(self, ready: Any, labels: Array, ridge: float) -> Line:
+    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
         """A linear model with a light ridge, relative to the number of rows."""
 
     def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:

@@ -89,6 +89,15 @@ def test_few_dates_mean_rows_are_drawn():
     assert Resamples.of(nights(10, 5), 1).by == "dates"
 
 
+def test_groups_are_drawn_where_rows_were_split_by_them():
+    dates, groups = nights(12, 5), np.repeat([7, 2**60, -3, *range(10, 19)], 5)
+    assert Resamples.of(dates, 1).by == "dates"
+    draws = Resamples.of(dates, 1, groups)
+    assert (draws.by, draws.n) == ("groups", 12)
+    assert len({draws.groups[place] for place in range(5)}) == 1
+    assert Resamples.of(dates, 1, groups % 9).by == "rows"
+
+
 def test_memory_chunks_do_not_change_the_draws(monkeypatch):
     draws = Resamples.of(nights(12, 3), 9)
     whole = np.concatenate(list(draws.weights(1)))

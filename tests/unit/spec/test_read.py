@@ -318,6 +318,50 @@ MISFITS = [
         "rule: {by: [shelv]}",
         "42: model.rule.by: 'shelv' is not a feature (did you mean 'shelf'?)",
     ),
+    *(
+        ("slices:", f"split: {split}\nslices:", f"44: {said}")
+        for split, said in (
+            ("{by: tiem}", "split: there is no kind 'tiem' (did you mean 'time'?)"),
+            ("random", "split should be a mapping of fields, not 'random'"),
+            ("{validation: 0.2}", "split.validation should be a whole number, not 0.2"),
+            (
+                "{by: random, holdout: 28 days}",
+                "split.holdout should be a number, not '28 days'",
+            ),
+            ("{by: random, holdout: 1}", "split.holdout should be less than 1, not 1"),
+            (
+                "{by: random, validation: 0.5, holdout: 0.5}",
+                "split.holdout: with validation it takes all rows: leave some to train on",
+            ),
+            ("{stratify: true}", "split.stratify is a field of another kind: take it out"),
+            ("{by: group}", "field 'split.group' is missing"),
+            (
+                "{by: group, group: shelv}",
+                "split.group: 'shelv' is neither in the key nor a feature (did you mean 'shelf'?)",
+            ),
+            (
+                "{by: group, group: month}",
+                "split.group: 'month' is a number, which names no groups",
+            ),
+        )
+    ),
+    *(
+        ("parameters: {max_depth: 4}", f"imbalance: {imbalance}", f"43: {said}")
+        for imbalance, said in (
+            ("weight", "model.imbalance should be a mapping of fields, not 'weight'"),
+            ("{by: weight, to: 1}", "model.imbalance.to should be less than 1, not 1"),
+            (
+                "{by: undersample}",
+                "model.imbalance: `by: undersample` needs `to`, the share that yes has then",
+            ),
+            ("{to: 0.2}", "model.imbalance.to: say how, too: `by: weight` or `by: undersample`"),
+        )
+    ),
+    (
+        "parameters: {max_depth: 4}",
+        "parameters: {scale_pos_weight: 3}\n  imbalance: {by: weight}",
+        "43: model.parameters.scale_pos_weight: model.imbalance sets it: take one of them out",
+    ),
 ]
 
 
@@ -399,6 +443,24 @@ LABELS = [
         {"features:": NUMBER, "max_depth:": "scale_pos_weight: 3, max_depth:"},
         "44: model.parameters.scale_pos_weight: label.type is regression, and there is no yes to "
         "weigh: take it out",
+    ),
+    (
+        {"features:": NUMBER, "gates:": "split: {by: random, stratify: true}\ngates:"},
+        "47: split.stratify: label.type is regression, and numbers have no classes to keep the "
+        "shares of: take it out",
+    ),
+    (
+        {"features:": NUMBER, "parameters: {max_depth: 4}": "imbalance: {by: weight}"},
+        "44: model.imbalance: label.type is regression, and numbers have no classes to balance: "
+        "take it out",
+    ),
+    (
+        {
+            "features:": f"{THREE}features:",
+            "parameters: {max": "imbalance: {by: weight, to: 0.3}\n  parameters: {max",
+        },
+        "45: model.imbalance.to: label.type is multiclass, and the share is that of yes, and "
+        "classes are balanced by weight: take it out",
     ),
     (
         {"features:": NUMBER, "columns: [month]": "threshold: {maximise: f1}"},

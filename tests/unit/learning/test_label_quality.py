@@ -1,0 +1,79 @@
+"""What is told of the labels of a training."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.errors import Refused
+from jobs.learning.label_quality import LabelQuality
+from jobs.learning.targets.binary import Binary
+from jobs.learning.targets.multiclass import Multiclass
+from jobs.learning.targets.regression import Regression
+from jobs.learning.targets.target import Target
+from tests.unit.learning import parcels
+
+FEATURES = ("hour", "rain", "depot")
+
+
+def quality(
+    spark: SparkSession, target: Target, train: pd.DataFrame, validation: pd.DataFrame
+) -> LabelQuality:
+    parts = {"training": train, "validation": validation}
+    frames = {name: parcels.frame(spark, part) for name, part in parts.items()}
+    return LabelQuality.of(frames, 250, FEATURES, target)
+
+
+def rows(labels: list[object]) -> pd.DataFrame:
+    """Rows without two of the same hour."""
+    found = parcels.rows(days=1, per_day=len(labels))
+    return found.assign(hour=range(len(labels)), rain=None, depot="south", label=labels)
+
+
+def test_rows_are_counted_by_class_and_part(spark):
+    found = quality(spark, Binary(), rows([1.0] * 20 + [0.0] * 60), rows([1.0, 0.0, 0.0]))
+    assert found.rows == {"training": 80, "validation": 3}
+    assert found.classes == {
+        "no": {"training": 60, "validation": 2},
+        "yes": {"training": 20, "validation": 1},
+    }
+    assert found.labelled == 83
+    found.require_whole()
+
+
+def test_equal_features_with_another_class_contradict_each_other(spark):
+    train = rows([1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0])
+    # The first three are alike, as are the next two.
+    train["hour"] = [1, 1, 1, 2, 2, 3, 4]
+    found = quality(spark, Binary(), train, rows([1.0, 0.0]).assign(hour=[8, 9]))
+    assert (found.alike, found.conflicting) == (5, 3)
+    assert found.sentence == (
+        "Labels: 241 of 250 entities (96.4%) have no final label; 3 of 9 rows (33.3%) have the "
+        "features of a row of another class; classes with fewer than 50 training rows: no (4), "
+        "yes (3)."
+    )
+
+
+def test_a_part_without_rows_or_without_a_class_is_refused(spark):
+    target = Multiclass(("door", "shop", "neighbour"))
+    train = rows(["door", "shop", "neighbour"] * 3)
+    quality(spark, target, train, train).require_whole()
+    empty = quality(spark, Regression(), rows([1.0]), rows([1.0]).head(0))
+    with pytest.raises(Refused, match="The validation part of the split has no rows"):
+        empty.require_whole()
+    with pytest.raises(Refused, match="None of 4 validation rows is of class shop, neighbour"):
+        quality(spark, target, train, rows(["door"] * 4)).require_whole()
+
+
+def test_numbers_do_not_contradict_each_other(spark):
+    found = quality(spark, Regression(), rows([1.0, 2.0]).assign(hour=1), rows([3.0]))
+    assert (found.rows, found.classes) == ({"training": 2, "validation": 1}, {})
+    assert (found.alike, found.conflicting) == (2, None)
+    assert found.sentence == "Labels: 247 of 250 entities (98.8%) have no final label."
+    found.require_whole()
+
+
+def test_what_was_told_is_read_again(spark):
+    found = quality(spark, Binary(), rows([1.0, 0.0]), rows([1.0, 0.0]))
+    assert LabelQuality.model_validate_json(found.model_dump_json()) == found

@@ -1,0 +1,97 @@
+"""A training of parts that are cut by a hash, from gold to the decision, with MLflow in a file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import display
+from jobs.context import Context, StepResult
+from jobs.evaluation import newest
+from jobs.lake.tables import Tables
+from jobs.learning import registry
+from jobs.learning.rebuild import learned_of, rebuilt
+from jobs.learning.train import evaluate, promote, train
+from jobs.plan import Dates, Plan
+from jobs.settings import Settings
+from tests.unit.learning import parcels
+
+FIRST, LATER = dt.date(2024, 1, 20), dt.date(2024, 2, 12)
+MODEL = {**parcels.SPEC["model"], "rounds": 5, "imbalance": {"by": "weight"}}
+
+
+class Started:
+    """An engine that is there already."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def session(self) -> SparkSession:
+        return self._spark
+
+
+def plan_of(settings: Settings, **split: Any) -> Plan:
+    return parcels.plan(settings, split=split, model=MODEL)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
+    """A lake with gold and a store without models."""
+    home = tmp_path_factory.mktemp("trainings")
+    settings = Settings(home=home, lake=f"{home}/lake", mlflow_url=f"sqlite:///{home}/mlflow.db")
+    client = registry.connect(settings)
+    client.create_experiment("late_parcel", artifact_location=str(home / "artifacts"))
+    tables = Tables(plan_of(settings, by="random"))
+    rows = parcels.rows(days=42, per_day=60)
+    parcels.write(spark, tables.features(), tables.labels(), rows)
+    return settings
+
+
+def decided(spark: SparkSession, plan: Plan, cutoff: dt.date) -> list[StepResult]:
+    context = Context(plan, Dates.one(cutoff), Started(spark), {})
+    return [step(context) for step in (train, evaluate, promote)]
+
+
+def test_a_champion_meets_its_challenger_where_both_held_rows_out(
+    spark: SparkSession, kept: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(kept, by="random", validation=0.2, holdout=0.3, stratify=True)
+    first = decided(spark, plan, FIRST)
+    # 18 days are mature: 1080 rows, of which 756 were learned from.
+    assert sum(first[0].rows.values()) == pytest.approx(756, abs=1)
+    assert first[1].rows["holdout"] == pytest.approx(324, abs=1)
+    assert first[2].facts["status"] == "promote"
+    tables = Tables(plan)
+    assert rebuilt(spark, tables, 1).is_same
+    client = registry.connect(kept)
+    learned = learned_of(client, first[0].facts["run_id"])
+    assert learned.rows == sum(first[0].rows.values())
+    assert learned.cut is not None
+    assert set(learned.cut.by_class) == {"0.0", "1.0"}
+
+    later = decided(spark, plan, LATER)
+    evaluation = later[2].facts["evaluation"]
+    assert evaluation["champion_version"] == 1
+    assert evaluation["champion_problem"] is None
+    assert "champion" in evaluation["gains"]
+    # The edges of the parts have moved a little, and what lies between was left out.
+    assert 0.27 * 2460 < evaluation["rows"] <= 0.3 * 2460 + 1
+    assert evaluation["resampled"] == "dates"
+    shown = newest(plan)
+    display.evaluation(shown)
+    said = capsys.readouterr().out
+    assert "Labels: 0 of 2460 entities (0.0%) have no final label; 0 of 2460 rows" in said
+
+
+def test_groups_that_were_kept_together_are_drawn(spark: SparkSession, kept: Settings) -> None:
+    plan = plan_of(kept, by="group", group="parcel")
+    context = Context(plan, Dates.one(LATER), Started(spark), {})
+    trained = train(context)
+    learned = learned_of(registry.connect(kept), trained.facts["run_id"])
+    assert learned.cut is not None
+    assert learned.cut.grouped
+    evaluate(context)
+    assert promote(context).facts["evaluation"]["resampled"] == "groups"
