@@ -249,12 +249,22 @@ def evaluate(
         typer.Option(formats=["%Y-%m-%d"], help="Judge on the days from the cutoff to this one."),
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Tuning trials.")] = None,
+    folds: Annotated[bool, typer.Option("--folds", help="Cross-validate as declared.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the newest evaluation; with --cutoff, train and judge without promoting."""
+    """Show the newest evaluation; with --cutoff or --folds, train and judge without promoting."""
     from jobs import evaluation
 
     plan = _plan(use_case)
+    if folds:
+        if cutoff or holdout_until or trials is not None:
+            raise WrongUsage(
+                "--folds goes with no other option of training.",
+                "Leave out --cutoff, --holdout-until and --trials.",
+            )
+        made = evaluation.cross_validation(plan, display.note)
+        display.show(made, as_json, display.cross_validation)
+        return
     if cutoff is None:
         found = evaluation.newest(plan)
     else:

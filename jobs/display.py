@@ -17,6 +17,8 @@ from jobs.label_types import LABEL_TYPES
 
 T = TypeVar("T")
 
+# How folds are cut, in words.
+CUT = {"stratified": "stratified", "random": "at random", "time": "by time"}
 # So many classes need no table.
 YES_AND_NO = 2
 
@@ -191,6 +193,38 @@ def evaluation(found: Any) -> None:
     if judged.labels is not None:
         say(judged.labels.sentence)
     say(f"Decision: {found.decision}. {found.sentence}\n")
+
+
+def cross_validation(found: Any) -> None:
+    """Draw a cross-validation: each candidate's mean and deviation of metrics, and the folds."""
+    shown = LABEL_TYPES[found.target].shown
+    table(
+        f"{len(found.folds)} folds of {found.use_case}, {CUT[found.by]}, {found.rows} rows; mean ± "
+        "standard deviation",
+        ["candidate", *[name.replace("_error", "") for name in shown]],
+        [
+            (kind, *[_spread(metrics.get(name)) for name in shown])
+            for kind, metrics in found.candidates.items()
+        ],
+    )
+    table(
+        f"Fold by fold: {found.metric}",
+        ["fold", "learned from", "validated on", "tested on", "first", "last", *found.candidates],
+        [
+            (
+                number + 1,
+                *(fold.train, fold.validation, fold.test, fold.first, fold.last),
+                *[each[found.metric].folds[number] for each in found.candidates.values()],
+            )
+            for number, fold in enumerate(found.folds)
+        ],
+    )
+
+
+def _spread(spread: Any) -> str:
+    if spread is None or spread.mean is None:
+        return "-"
+    return f"{spread.mean:.4f} ± {spread.deviation:.4f}"
 
 
 def _estimate(estimate: Any) -> str:

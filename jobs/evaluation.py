@@ -13,8 +13,10 @@ from jobs.engine import Engine
 from jobs.errors import Refused
 from jobs.learning import registry
 from jobs.learning.evaluation import Evaluation
+from jobs.learning.folds import CrossValidation, cross_validate
 from jobs.learning.promotion import decide
 from jobs.plan import Dates, Plan
+from jobs.prediction.turn import lake_turn
 from jobs.steps import run
 
 if TYPE_CHECKING:
@@ -122,6 +124,24 @@ def what_if(
         evaluation = _evaluation(client, found)
     decision = decide(evaluation, plan.usecase.promote)
     return _judged(plan, found, evaluation, decision.status, decision.sentence)
+
+
+def cross_validation(plan: Plan, say: Callable[[str], None]) -> CrossValidation:
+    """Fit and judge all candidates on the folds of all labelled rows of gold; nothing is kept.
+
+    Raises:
+        Refused: the use case declares no folds, or has too few rows for them.
+    """
+    today = dt.datetime.now(plan.usecase.zone).date()
+    last = min(today, plan.usecase.schedule.end or today)
+    doing = f"cross-validate {plan.name}"
+    engine = Engine(plan.settings)
+    try:
+        context = Context(plan, Dates(plan.usecase.schedule.start, last), engine)
+        reading = lake_turn(plan.settings, plan.name, doing, beside=doing)
+        return cross_validate(context, reading, say)
+    finally:
+        engine.stop()
 
 
 def _evaluation(client: MlflowClient, found: Run) -> Evaluation:

@@ -15,6 +15,7 @@ from typing import Literal
 NEITHER = "which is neither true nor false: compare it with one"
 
 NO_PROBABILITY = "a predicted number is no probability"
+NO_COUNT = "only numbers have another objective than that of their type"
 
 Kind = Literal["number", "string", "boolean"]
 
@@ -78,6 +79,7 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         shown=("roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"),
         from_columns=("boolean", "integer", "number"),
         of_another=NEITHER,
+        without={"model.objective": NO_COUNT},
     ),
     "multiclass": LabelType(
         label="string",
@@ -92,6 +94,7 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         of_another="which names no class",
         without={
             "model.calibrate": "isotonic calibration is of yes and no",
+            "model.objective": NO_COUNT,
             "predict.threshold": "the likeliest class is predicted",
             "model.parameters.scale_pos_weight": "there is no yes to weigh",
             "model.imbalance.to": "the share is that of yes, and classes are balanced by weight",

@@ -546,6 +546,48 @@ Split = Annotated[
 ]
 
 
+class Folds(Spec):
+    """Cross-validation by `daybreak evaluate NAME --folds`: how labelled rows are cut into folds.
+
+    Each fold fits all candidates on its training rows, and judges them on its test rows, which
+    they have not seen.
+    """
+
+    by: Literal["stratified", "random", "time"] = Field(
+        description="`stratified`: each row is tested once, and each class keeps its share in each "
+        "fold; `random`: the same without classes; `time`: each fold is tested on the rows that "
+        "come after those that it learns from, in the order of prediction date and key. The first "
+        "two are drawn by a hash of the entity's key and `model.seed`."
+    )
+    number: int = Field(default=5, ge=2, le=50, description="How many folds.")
+    validation: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Share of a fold's training rows on which rounds, calibration and threshold "
+        "are chosen: the last ones by time, else of all.",
+    )
+    gap: int = Field(
+        default=0, ge=0, description="By time, rows left out between training and test."
+    )
+    train: int | None = Field(
+        default=None, ge=2, description="By time, most rows to learn from; none: all before."
+    )
+    test: int | None = Field(
+        default=None,
+        ge=1,
+        description="By time, rows to be tested on; none: as many as can be with one part more "
+        "than there are folds.",
+    )
+
+    @model_validator(mode="after")
+    def _rows_are_of_time(self) -> Self:
+        for field in ("gap", "train", "test"):
+            if self.by != "time" and field in self.model_fields_set:
+                raise Misfit(field, f"it is of `by: time`, and this is {self.by}: take it out")
+        return self
+
+
 class Rate(Spec):
     """A rule-of-thumb candidate: the label's rate or mean by group, shrunk towards that of all."""
 
@@ -646,6 +688,18 @@ class Model(Spec):
         default_factory=dict,
         description="How XGBoost grows its trees; its own default where nothing is said.",
         json_schema_extra={"propertyNames": {"enum": list(GROWING)}},
+    )
+    objective: Literal["poisson"] | None = Field(
+        default=None,
+        description="What XGBoost fits, if not what `metric` says. `poisson`: of numbers that are "
+        "0 or more, such as counts, the logarithm of their mean, so that effects multiply.",
+    )
+    ridge: float = Field(
+        default=1e-4,
+        gt=0,
+        description="Of the linear candidate, how strongly coefficients are drawn to 0, relative "
+        "to the number of rows. The default only settles columns that say the same; text may want "
+        "less.",
     )
     tune: Tune = Field(default=Tune(), description="Whether other settings are searched for.")
     imbalance: Imbalance = Field(default=Imbalance(), description="How rare classes are learned.")
@@ -799,6 +853,7 @@ class UseCase(Spec):
         default=TimeSplit(), description="How the rows before a training are divided."
     )
     model: Model = Field(description="How candidates are fitted.")
+    folds: Folds | None = Field(default=None, description="How it is cross-validated, if it is.")
     slices: tuple[Slice, ...] = Field(default=(), description="Groups that are judged apart.")
     promote: Promote = Field(default=Promote(), description="What a challenger must show.")
     predict: Predict = Field(default=Predict(), description="What is published.")
@@ -966,6 +1021,13 @@ class UseCase(Spec):
                 raise Misfit("split.group", f"{name!r} is neither in the key nor a feature{near}")
             if kinds[name] != "category":
                 raise Misfit("split.group", f"{name!r} is a {kinds[name]}, which names no groups")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_have_classes(self) -> Self:
+        if self.folds and self.folds.by == "stratified" and self.label.type == "regression":
+            said = "label.type is regression, which has no classes: say `by: random`"
+            raise Misfit("folds.by", said)
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark.sql import functions as F
 
 from jobs.errors import Refused
 from jobs.learning import reference
@@ -68,6 +69,8 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         "train": target.require_learnable(parts.train, "training"),
         "validation": target.require_learnable(parts.validation, "validation"),
     }
+    if plan.usecase.model.objective == "poisson":
+        _require_none_negative(parts)
     features = plan.usecase.features
     key = plan.usecase.entity.key
     sampled = _sampled(parts.train, rows["train"], plan)
@@ -88,7 +91,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     fitted: list[Candidate] = [
         constant.fit(parts, target, metric),
         rule.fit(parts, plan.usecase.model.rule, target),
-        linear.fit(line_rows, recipe, target, balance),
+        linear.fit(line_rows, recipe, target, plan.usecase.model.ridge, balance),
         trees.candidate,
     ]
     seen = reference.seen(parts.train, sampled, features)
@@ -134,8 +137,9 @@ def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
         "seed": spec.seed,
         "rule.by": ", ".join(spec.rule.by),
         "rule.prior_rows": spec.rule.prior_rows,
-        "linear.ridge": linear.RIDGE,
+        "linear.ridge": spec.ridge,
         "linear.most_rows": reference.SAMPLE_ROWS,
+        **({"xgboost.objective": spec.objective} if spec.objective else {}),
         "xgboost.most_rounds": spec.rounds,
         "xgboost.early_stopping": spec.early_stopping,
         **{f"xgboost.{name}": value for name, value in settings.items()},
@@ -180,6 +184,16 @@ def _require_every_class(target: Target, labels: NDArray[np.float64]) -> None:
             "be learned of it.",
             "Take it out of label.classes and label.expression, or choose a later cutoff.",
         )
+
+
+def _require_none_negative(parts: Parts) -> None:
+    for part in (parts.train, parts.validation):
+        least = part.agg(F.min("label")).collect()[0][0]
+        if least < 0:
+            raise Refused(
+                f"A label is {least:g}, and `objective: poisson` is of numbers that are 0 or more.",
+                "Take model.objective out, or look at label.expression.",
+            )
 
 
 def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[str, float]]:

@@ -44,6 +44,12 @@ class TfIdf(Derived):
         default=2, ge=1, description="A bucket that fewer training rows have is 0 in all rows."
     )
 
+    sublinear: bool = Field(
+        default=False,
+        description="Whether a count is taken as 1 + ln(count), so that what a text repeats does "
+        "not drown the rest.",
+    )
+
     @property
     def endings(self) -> tuple[str, ...]:
         return (f"tfidf_{self.by}",)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs import display
 from jobs.cli import main
+from jobs.learning.folds import CrossValidation, FoldRows, Spread
 from tests.unit.spec.lending import changed, written
 
 
@@ -83,3 +85,42 @@ def test_check_takes_what_is_sound(
     monkeypatch.setenv("DAYBREAK_USECASES", str(tmp_path))
     assert run("check lending", monkeypatch) in (0, None)
     assert capsys.readouterr().out == "lending: the use-case file is sound.\n"
+
+
+def test_folds_are_of_all_rows_and_not_of_a_cutoff(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate flight_delay --folds --trials 3", monkeypatch) == 2
+    said, remedy = capsys.readouterr().err.splitlines()
+    assert said == "--folds goes with no other option of training."
+    assert remedy == "Leave out --cutoff, --holdout-until and --trials."
+
+
+def test_a_cross_validation_is_a_table_of_means_and_one_of_folds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def spread(*values: float) -> Spread:
+        return Spread.of(list(values))
+
+    rows = FoldRows(train=9, validation=1, test=5, first="2020-01-01", last="2020-01-05")
+    found = CrossValidation(
+        use_case="lending",
+        target="regression",
+        metric="mae",
+        by="time",
+        rows=20,
+        folds=(rows, rows),
+        candidates={
+            "constant": {"mae": spread(2.0, 4.0), "rmse": spread(3.0, 5.0)},
+            "linear": {"mae": spread(1.0, float("nan")), "rmse": spread(float("nan"))},
+        },
+    )
+    display.show(found, False, display.cross_validation)
+    out = capsys.readouterr().out
+    assert "2 folds of lending, by time, 20 rows; mean ± standard deviation" in " ".join(
+        out.split()
+    )
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "constant 4.0000 ± 1.0000 3.0000 ± 1.0000 - -" in lines
+    assert "linear - 1.0000 ± 0.0000 - -" in lines
+    assert "2 9 1 5 2020-01-01 2020-01-05 4 -" in lines

@@ -47,6 +47,11 @@ FOUND = StructType(
         StructField("rounds", LongType()),
     ]
 )
+# What is fitted, where it is declared and not left to the target.
+OBJECTIVES: Mapping[str | None, Mapping[str, str]] = {
+    None: {},
+    "poisson": {"objective": "count:poisson"},
+}
 # A fit that takes longer has lost a worker without Spark's noticing.
 FIT_SECONDS = 3600.0
 # Smaller shares leave an XGBoost worker without rows, which crashes it.
@@ -138,6 +143,7 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
         settings={
             **parameters,
             **data.boosting.settings,
+            **OBJECTIVES[spec.objective],
             "tree_method": "hist",
             "device": "cpu",
             "seed": spec.seed,

@@ -18,8 +18,6 @@ from jobs.learning.recipe.fit import FOLD
 from jobs.learning.recipe.recipe import Recipe
 from jobs.learning.targets.target import Score, Target, read
 
-# A light ridge: enough to make collinear 0/1 columns identifiable.
-RIDGE = 1e-4
 # Of the kept coefficients, so that how a machine adds up cannot change a model.
 DIGITS = 7
 
@@ -102,19 +100,22 @@ class Linear:
         )
 
 
-def fit(rows: pa.Table, recipe: Recipe, target: Target, balance: Balance | None = None) -> Linear:
-    """Fit with a light ridge (scikit-learn), on a sample of the training part.
+def fit(
+    rows: pa.Table, recipe: Recipe, target: Target, ridge: float, balance: Balance | None = None
+) -> Linear:
+    """Fit with a ridge (scikit-learn), on a sample of the training part.
 
     A line through some hundred columns is settled by far fewer rows than trees can use: see
     `infra/decisions/0006-the-linear-candidate-learns-from-a-sample.md`.
 
     Args:
         rows: the recipe's inputs, `label` and `FOLD`; all in memory.
+        ridge: relative to the number of rows.
         balance: how rare classes count among them.
     """
     matrix = recipe.matrix(rows, rows[FOLD])
     scaling = fit_scaling(matrix, recipe)
-    line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), RIDGE, balance)
+    line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), ridge, balance)
     coefficients = tuple(_settled(row) for row in line.coefficients)
     return Linear(recipe, scaling, line.link, coefficients, _settled(line.intercept))
 

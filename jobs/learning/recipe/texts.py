@@ -37,6 +37,8 @@ def tfidf(step: TfIdf, state: Mapping[str, State], rows: Rows) -> Columns:
         rarity = np.log((1 + known["rows"]) / (1 + known["rows_with"])) + 1
         weights = np.where(known["rows_with"] < step.least_rows, 0.0, rarity)
         weighed = _counts(step, rows.columns[name])
+        if step.sublinear:
+            weighed.data = 1 + np.log(weighed.data)
         weighed.data *= weights[weighed.indices]
         weighed.eliminate_zeros()
         matrix = of_length_1(weighed).astype(np.float32) if rows.size else weighed

@@ -169,7 +169,7 @@ class Target(ABC):
 
     @abstractmethod
     def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
-        """A linear model with a light ridge, relative to the number of rows."""
+        """A linear model with a ridge, relative to the number of rows."""
 
     def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
         """Calibration and threshold, fitted on validation, where the type has them."""

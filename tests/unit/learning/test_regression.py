@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import xgboost
 from hypothesis import given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -260,6 +262,29 @@ def test_what_was_chosen_names_no_calibration(settings):
     found = parameters(plan_of(settings, None).usecase, {})
     assert found["metric"] == "rmse"
     assert "calibrate" not in found
+
+
+def test_effects_that_multiply_are_learned_by_poisson(spark, settings, split):
+    found = parcels.rows(days=42, per_day=40)
+    rng = np.random.default_rng(5)
+    mean = np.exp(0.2 * found["hour"] - 2 + 1.5 * (found["depot"] == "south"))
+    counts = found.assign(label=rng.poisson(mean).astype(float))
+    plan = plan_of(settings, "mae")
+    poisson = plan.usecase.model.model_copy(update={"objective": "poisson"})
+    usecase = plan.usecase.model_copy(update={"model": poisson})
+    model = train(spark, replace(plan, usecase=usecase), split, counts).models["xgboost"]
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(model.files()["booster.ubj"]))
+    learner = json.loads(booster.save_config())["learner"]
+    assert learner["objective"]["name"] == "count:poisson"
+    scores = model.score(parcels.batch(counts))
+    assert scores.min() > 0
+    assert oracle.mean_poisson_deviance(counts["label"], scores) < 1.3
+    assert parameters(usecase, {})["xgboost.objective"] == "poisson"
+
+    parts = Parts.of(parcels.frame(spark, counts.assign(label=-1.0 - counts["label"])), split)
+    with pytest.raises(Refused, match="`objective: poisson` is of numbers that are 0 or more"):
+        fit_all(parts, replace(plan, usecase=usecase), "2024-02-12", 0, lambda *_: None)
 
 
 def test_equal_labels_are_refused(spark, settings, hours):

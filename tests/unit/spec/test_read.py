@@ -488,6 +488,26 @@ LABELS = [
         },
         "33: label.expression: 'shelf' is a string, which is no number",
     ),
+    (
+        {"parameters:": "objective: poisson\n  parameters:"},
+        "43: model.objective: label.type is binary, and only numbers have another objective than "
+        "that of their type: take it out",
+    ),
+    (
+        {
+            "features:": NUMBER,
+            "slices:": "promote: {max_slice_loss: 2}\nfolds: {by: stratified}\nslices:",
+        },
+        "46: folds.by: label.type is regression, which has no classes: say `by: random`",
+    ),
+    (
+        {"slices:": "folds: {by: random, gap: 3}\nslices:"},
+        "44: folds.gap: it is of `by: time`, and this is random: take it out",
+    ),
+    (
+        {"slices:": "folds: {number: 5}\nslices:"},
+        "44: field 'folds.by' is missing",
+    ),
 ]
 
 

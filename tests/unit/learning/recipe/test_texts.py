@@ -21,9 +21,13 @@ def done(step: dict[str, Any], texts: list[str | None]) -> Any:
     return recipe, recipe.matrix(table)
 
 
-def test_tfidf_is_scikit_learns_but_for_the_buckets() -> None:
-    _, found = done({"do": "tfidf", "buckets": 2**18, "least_rows": 1, "ngrams": [1, 2]}, TEXTS)
-    oracle = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+").fit_transform(TEXTS)
+@pytest.mark.parametrize("sublinear", [False, True])
+def test_tfidf_is_scikit_learns_but_for_the_buckets(sublinear: bool) -> None:
+    step = {"do": "tfidf", "buckets": 2**18, "least_rows": 1, "ngrams": [1, 2]}
+    _, found = done({**step, "sublinear": sublinear}, TEXTS)
+    oracle = TfidfVectorizer(
+        ngram_range=(1, 2), token_pattern=r"\w+", sublinear_tf=sublinear
+    ).fit_transform(TEXTS)
     # The columns are in another order; what two texts have in common is not.
     np.testing.assert_allclose(
         (found @ found.T).toarray(), (oracle @ oracle.T).toarray(), atol=1e-6
