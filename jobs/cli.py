@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -146,6 +147,47 @@ def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new use case.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="CSV, JSON lines or Parquet. The first lists the entities; others join to it.",
+        ),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column to be predicted.")] = None,
+    type_: Annotated[
+        Literal["binary", "multiclass", "regression"] | None,
+        typer.Option("--type", help="Of the label, if not as its values look."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="COLUMN,…", help="The columns that name a row.")
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The day of a row; none: it has no day.")
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="What the predictions answer.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The team that is told of failures.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of the dates: Europe/Vienna.")] = None,
+    copy: Annotated[
+        bool | None, typer.Option(help="Put the files where the use case looks for them.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+) -> None:
+    """Draft a use case from files: its columns, label, key and honest features, without Python."""
+    from jobs.draft.new import Wishes
+    from jobs.draft.new import new as write
+
+    parts = tuple(key.split(",")) if key else ()
+    wishes = Wishes(target, type_, parts, date, question, owner, timezone, copy)
+    ask = None if yes or not sys.stdin.isatty() else _asked
+    settings = _settings()
+    display.drafted(write(settings, name, files or [], wishes, ask), settings.landing)
+
+
+@app.command()
 def check(
     use_case: UseCaseName,
     suggest: Annotated[
@@ -153,20 +195,24 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read a use-case file and say what is wrong with it, before anything runs."""
+    """Read a use-case file and the files that have landed, and say what is wrong with them.
+
+    Exit code 1 if a night or a training would stop at it.
+    """
+    from jobs.draft.examine import examine
     from jobs.quality import gate
     from jobs.spec.document import parse
 
     plan = _plan(use_case)
-    gate.check(plan.usecase, parse(plan.settings.usecases / plan.name / "usecase.yaml"))
+    document = parse(plan.settings.usecases / plan.name / "usecase.yaml")
+    gate.check(plan.usecase, document)
     if suggest:
         _suggest(use_case, as_json)
         return
-    display.show(
-        {"use_case": plan.name, "sources": list(plan.usecase.sources), "problems": []},
-        as_json,
-        lambda found: display.say(f"{found['use_case']}: the use-case file is sound."),
-    )
+    found = examine(plan, document)
+    display.show(found, as_json, display.examined)
+    if found.fails:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -449,6 +495,11 @@ def _suggest(use_case: str, as_json: bool) -> None:
     with _context(use_case) as context:
         drafted = draft(context.engine.session(), context.tables)
     display.show(drafted, as_json, lambda found: display.say(as_yaml(found).rstrip()))
+
+
+def _asked(question: str, default: str) -> str:
+    """What a person answers, or the default that is shown in brackets."""
+    return str(typer.prompt(question, default=default or None))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -158,6 +158,33 @@ def checks(found: Any) -> None:
         say(f"{'✓' if check.ok else '✗'} {check.name}: {check.found} {check.remedy}".rstrip())
 
 
+def drafted(found: Any, landing: str) -> None:
+    """Say what a new use case is made of, what was left out of it, and what comes next."""
+    name, features = found.path.parent.name, found.draft.features
+    say(f"{found.path} is written: {len(features.kinds)} features. Read it: its comments say why.")
+    for column, why in features.left_out.items():
+        say(f"  left out: {column}, because {why}")
+    for source, why in found.draft.not_joined.items():
+        say(f"  not joined: {source}, because {why}")
+    for file in found.delivered:
+        say(f"  delivered: {file}")
+    for path, pattern in found.wanted:
+        say(f"  to do: put {path} to {landing}/{pattern}")
+    say(
+        f"Its first date is {found.draft.start}. Next: `daybreak check {name}`, then `daybreak "
+        f"trigger {name} train` and `daybreak trigger {name} nightly`."
+    )
+
+
+def examined(found: Any) -> None:
+    """Say what was looked at, and what does not fit."""
+    say(f"{found.use_case}: the use-case file is sound.")
+    for source, rows in found.sources.items():
+        say(f"  {source}: {rows}")
+    for problem in found.problems:
+        say(f"{'✗' if problem.fails else '!'} {problem}")
+
+
 def evaluation(found: Any) -> None:
     """Draw an evaluation: candidates, slices, decision."""
     judged = found.evaluation

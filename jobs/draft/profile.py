@@ -1,0 +1,189 @@
+"""What the columns of a file hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from jobs.draft.rows import Rows
+from jobs.draft.texts import numbers, reads
+
+Type = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
+
+# What people write where there is nothing, beside what a source takes for it anyway.
+NOTHING = {"n/a", "nan", "none", "null", "nil", "?", "-", ".", "#n/a", "(null)", "\\n"}
+# So small a share of texts that do not read as a type may be mistakes.
+MISTAKES = 0.01
+EXAMPLES = 3
+# Codes such as 00501 are no numbers.
+ZERO_FIRST = re.compile(r"0\d+")
+TRUTHS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+# What an identifier is called.
+ID = re.compile(
+    r"(^|_)(id|ids|key|code|no|nr|num|number|uuid|guid|instant|index|idx|row|record|ticket|email)"
+    r"(_|$)"
+)
+# Running text has this many words, and mostly its own ones.
+WORDS = 3
+OF_ITS_OWN = 0.5
+# Ways of writing dates and moments that silver does not read, by Python's signs.
+OTHERWISE = (
+    *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d"),
+    *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M"),
+)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a column holds.
+
+    Attributes:
+        name: as it may be called in a use case.
+        header: as the file calls it.
+        type: what its texts read as.
+        rows: how many were looked at.
+        missing: how many of them have no value.
+        distinct: how many different values there are.
+        examples: some values, the most frequent first.
+        least: the smallest number; None of other types, and where there is none.
+        most: the largest.
+        first: the earliest date or moment, as it is written.
+        last: the latest.
+        words: how many words a text has in the mean.
+        mistakes: values that do not read as the type.
+        nothing: texts that mean that there is no value.
+        otherwise: of a string, how dates are written in it, by Python's signs.
+    """
+
+    name: str
+    header: str
+    type: Type
+    rows: int
+    missing: int
+    distinct: int
+    examples: tuple[str, ...]
+    least: float | None = None
+    most: float | None = None
+    first: str | None = None
+    last: str | None = None
+    words: float = 0.0
+    mistakes: tuple[str, ...] = ()
+    nothing: tuple[str, ...] = ()
+    otherwise: str | None = None
+
+    @property
+    def share_missing(self) -> float:
+        return self.missing / self.rows if self.rows else 0.0
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether each row has a value of its own."""
+        return self.missing == 0 and self.distinct == self.rows > 1
+
+    @property
+    def is_id_like(self) -> bool:
+        return bool(ID.search(self.name))
+
+    @property
+    def is_number(self) -> bool:
+        return self.type in ("integer", "number")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is running text, rather than the name of something."""
+        own = self.distinct > OF_ITS_OWN * (self.rows - self.missing)
+        return self.type == "string" and not self.otherwise and self.words >= WORDS and own
+
+
+def profiles(rows: Rows, headers: dict[str, str]) -> dict[str, Profile]:
+    """Each column's profile, by its name; `headers` says what files call it."""
+    return {name: profile(rows.frame[name], header) for name, header in headers.items()}
+
+
+def profile(texts: pd.Series, header: str) -> Profile:
+    """What a column of text holds."""
+    there = texts.dropna()
+    kind, nothing = _type(there)
+    there = there[~there.isin(nothing)]
+    good = reads(there, kind)
+    mistakes = tuple(there[~good].drop_duplicates().head(EXAMPLES))
+    there = there[good]
+    counts = there.value_counts()
+    found = numbers(there) if kind in ("integer", "number") and len(there) else None
+    has_days = kind in ("date", "timestamp") and len(there)
+    words = float(there.str.count(r"\S+").mean()) if kind == "string" and len(there) else 0.0
+    return Profile(
+        name=str(texts.name),
+        header=header,
+        type=kind,
+        rows=len(texts),
+        missing=len(texts) - len(there) - int((~good).sum()),
+        distinct=len(counts),
+        examples=tuple(map(str, counts.index[:EXAMPLES])),
+        least=None if found is None else float(found.min()),
+        most=None if found is None else float(found.max()),
+        first=str(there.min()) if has_days else None,
+        last=str(there.max()) if has_days else None,
+        words=words,
+        mistakes=mistakes,
+        nothing=nothing,
+        otherwise=_otherwise(there) if kind == "string" else None,
+    )
+
+
+def _type(there: pd.Series) -> tuple[Type, tuple[str, ...]]:
+    """The narrowest type that all texts read as but some mistakes, and what means nothing."""
+    values = list(there.unique())
+    nothing = tuple(sorted(each for each in values if each.strip().lower() in NOTHING))
+    if not len(left := there[~there.isin(nothing)]):
+        return "string", ()
+    if {each.strip().lower() for each in left.unique()} in TRUTHS:
+        return "boolean", nothing
+    is_code = left.str.strip().str.fullmatch(ZERO_FIRST).any()
+    kinds: tuple[Type, ...] = ("date", "timestamp")
+    for kind in kinds if is_code else ("integer", "number", *kinds):
+        if np.mean(~reads(left, kind)) <= MISTAKES:
+            return kind, nothing
+    # Of words, "none" is one like others.
+    return "string", ()
+
+
+def _otherwise(there: pd.Series) -> str | None:
+    """How dates are written in a text column, if that is what it holds."""
+    values = list(there.unique())[:1000]
+    if not values or not re.search(r"\d", values[0]):
+        return None
+    return next((way for way in OTHERWISE if all(_is_written(way, each) for each in values)), None)
+
+
+def _is_written(way: str, text: str) -> bool:
+    try:
+        dt.datetime.strptime(text, way)
+    except ValueError:
+        return False
+    return True
+
+
+def names_of(headers: Iterable[str]) -> dict[str, str]:
+    """A name that a use case may have for each header that is one, in order."""
+    found: dict[str, str] = {}
+    for header in headers:
+        if not header.strip():
+            continue
+        plain = re.sub(r"[^a-z0-9]+", "_", _split_words(header).lower()).strip("_") or "column"
+        plain = (plain if plain[0].isalpha() else f"c_{plain}")[:44]
+        ends = ("", *(f"_{number}" for number in range(2, 1000)))
+        name = next(plain + end for end in ends if plain + end not in found)
+        found[name] = header
+    return found
+
+
+def _split_words(header: str) -> str:
+    """`PassengerId` as `Passenger_Id`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", header)
