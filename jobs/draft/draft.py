@@ -233,7 +233,7 @@ def _used(partner: Joined, features: Chosen) -> dict[str, str]:
 def _join(partner: Joined, brought: dict[str, str]) -> dict[str, Any]:
     alike = all(name == theirs for name, theirs in brought.items())
     columns = list(brought) if alike else brought
-    return {"source": partner.sheet.name, "on": list(partner.on), "columns": columns}
+    return {"source": partner.sheet.name, "by": list(partner.on), "columns": columns}
 
 
 def _split(answers: Answers, rows: Sheet) -> Noted:

@@ -125,7 +125,7 @@ def test_rows_of_days_are_known_from_their_day_and_divided_by_time(
     assert spec["features"]["joins"] == [
         {
             "source": "aircraft",
-            "on": ["tailnum"],
+            "by": ["tailnum"],
             "columns": {"seats": "seats", "aircraft_day": "day"},
         }
     ]
