@@ -14,7 +14,7 @@ from jobs.draft.keys import repeated
 from jobs.draft.labels import labels
 from jobs.draft.leaks import Suspect, suspects
 from jobs.draft.profile import ID
-from jobs.draft.rows import FILE, ROW, Rows, look
+from jobs.draft.rows import FILE, ROW, Rows, look, spread
 from jobs.draft.texts import numbers, reads
 from jobs.errors import Unavailable
 from jobs.ingest.landing import landed, landing_store
@@ -90,7 +90,8 @@ def examine(plan: Plan, document: Document) -> Examined:
             continue
         rows = look(landing_store(plan), spec, files)
         seen[name] = rows
-        said[name] = f"{rows.said} of {len(files):,} {'file' if len(files) == 1 else 'files'}"
+        read = f"{len(spread(files))} of " if len(spread(files)) < len(files) else ""
+        said[name] = f"{rows.said} of {read}{len(files):,} file{'s' * (len(files) > 1)}"
         found += _Source(name, spec, rows, len(files)).findings()
     found += _Together(plan, document, seen).findings()
     return Examined(plan.name, said, tuple(found))
@@ -109,7 +110,8 @@ class _Source:
         allowed = self.spec.budget.files if self.spec.is_daily else 0.0
         for file, why in self.rows.unreadable:
             fails = len(self.rows.unreadable) > allowed * self.files
-            yield Finding(fails, file, f"the file {why}", "Have it delivered again, or declare it.")
+            remedy = "Have it delivered again, or mend the declaration."
+            yield Finding(fails, file, f"the file {why}", remedy)
         for file, row, why in self.rows.malformed[:1]:
             said = f"{len(self.rows.malformed):,} records cannot be split ({why[:SHOWN]})"
             where = f"{file}, record {row:,}"
@@ -264,7 +266,7 @@ class _Together:
 
     def _leak(self, suspect: Suspect, learned: list[str]) -> Finding:
         return Finding(
-            suspect.is_certain or self.plan.usecase.label.type == "binary",
+            suspect.is_certain,
             self._feature_line(learned[0]),
             f"{suspect.said}, and {' and '.join(learned)} would give the answer away",
             "Take it out of the features unless it is known before the cutoff.",

@@ -43,7 +43,8 @@ class Suspect:
     Attributes:
         columns: their names.
         said: how, as a sentence without its end.
-        is_certain: it is so in all rows, by what the columns are; else it is so by measure.
+        is_certain: it is so in all rows, or a training would refuse it; else a person may know
+            better.
     """
 
     columns: tuple[str, ...]
@@ -99,10 +100,13 @@ class _Look:
         column = self.frame[name]
         if column.nunique() == 0:
             return None
-        if said := self._follows(column) or self._is_there_for_one(column):
+        if said := self._follows(column):
             return Suspect((name,), f"{name} {said}", is_certain=True)
+        if there := self._is_there_for_one(column):
+            said, share = there
+            return Suspect((name,), f"{name} {said}", is_certain=share == 1)
         if said := self._measured(column):
-            return Suspect((name,), f"{name} alone {said}", is_certain=False)
+            return Suspect((name,), f"{name} alone {said}", is_certain=self.kind == "binary")
         return None
 
     def _follows(self, column: pd.Series) -> str | None:
@@ -123,8 +127,11 @@ class _Look:
             return f"rises with {self.target} in every row"
         return f"falls as {self.target} rises, in every row" if (steps < 0).all() else None
 
-    def _is_there_for_one(self, column: pd.Series) -> str | None:
-        """Filled in only once the label is known, such as the day of a cancellation."""
+    def _is_there_for_one(self, column: pd.Series) -> tuple[str, float] | None:
+        """Filled in only once the label is known, such as the day of a cancellation.
+
+        With the share of the rows that have it for which it is so.
+        """
         if self.kind == "regression":
             return None
         there = self.label[column.notna()]
@@ -134,7 +141,7 @@ class _Look:
         if share < ALMOST_ONLY or float((self.label == which).mean()) > NOT_MOST:
             return None
         of = f"in {share:.1%} of {len(there):,} rows that have it"
-        return f"is filled only where {self.target} is {_shown(which)} ({of})"
+        return f"is filled only where {self.target} is {_shown(which)} ({of})", share
 
     def _measured(self, column: pd.Series) -> str | None:
         """How well a small tree of this column alone does on the half it did not learn from."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -92,16 +93,21 @@ class _Sample:
     """The rows with the smallest of random numbers, so that it is the same each time."""
 
     def __init__(self, names: list[str], most: int) -> None:
-        self.total = 0
         self.malformed: list[tuple[str, int, str]] = []
         self._names = names
         self._most = most
         self._chance = np.random.default_rng(SEED)
         self._held: list[pd.DataFrame] = []
+        self._read: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """How many records were read, but for those of files that are refused."""
+        return self._read.total()
 
     def add(self, batch: pa.RecordBatch, file: str) -> None:
         frame = batch.to_pandas()
-        self.total += len(frame)
+        self._read[file] += len(frame)
         broken = frame[frame["_malformed"].notna()]
         self.malformed += [
             (file, int(row), text)
@@ -117,7 +123,7 @@ class _Sample:
         """Take the rows of a file that is refused out again."""
         self._held = [each[each[FILE] != file] for each in self._held]
         self.malformed = [each for each in self.malformed if each[0] != file]
-        self.total = sum(map(len, self._held)) + len(self.malformed)
+        del self._read[file]
 
     def frame(self) -> pd.DataFrame:
         if not self._held:
