@@ -18,12 +18,12 @@ from jobs.draft.sniff import Sheet, sheet
 from jobs.draft.sources import landing
 from jobs.draft.target import likely, target
 from jobs.errors import Refused, WrongUsage
+from jobs.fields import NAME
 from jobs.guess import guess
 from jobs.ingest.store import store
 from jobs.lake.moments import moment
 from jobs.settings import Settings
 from jobs.spec.read import checked
-from jobs.usecase import NAME
 
 # A question and the answer that is taken if there is none.
 Ask = Callable[[str, str], str]

@@ -223,12 +223,6 @@ def test_nothing_is_overwritten(settings: Settings, tmp_path: Path) -> None:
         new(settings, "My-own", (path,), Wishes(), None)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Refused,
-    reason="entities without a date, `known`, random splits and features without a module are on "
-    "branches of their own: take this mark out with the last of them",
-)
 @pytest.mark.parametrize("date", ["day", "none"])
 def test_the_spec_takes_a_draft(tmp_path: Path, date: str) -> None:
     settings = Settings(home=tmp_path / "home", usecases=tmp_path / "usecases")

@@ -55,7 +55,7 @@ USE_CASE = UseCase.model_validate(
             "type": "regression",
             "maturity": "0 days",
         },
-        "features": {"history": "7 days", "numeric": ["before"]},
+        "features": {"module": "features", "history": "7 days", "numeric": ["before"]},
         "model": {"rule": {"by": ["before"]}},
     }
 )
@@ -103,9 +103,9 @@ def features(silver: dict[str, DataFrame], dates: Dates) -> list[tuple[dt.date, 
     """By date and hour what was rented in that hour of the seven days before."""
     inputs = FeatureInputs(USE_CASE, dates, silver)
     facts = inputs.facts("rentals").select("_day", "_first_seen", "_last_seen", "hour", "rented")
-    of_hour = Grouping("same", ("hour",))
+    of_hour = Grouping("same", ("hour",), ("hour",), (Sum("rented", 7),))
     entities = inputs.entities().select("prediction_date", "hour")
-    made = lagged(entities, facts, [of_hour], [Sum("rented", 7)], dates)
+    made = lagged(entities, facts, [of_hour], dates)
     found = made.select("prediction_date", "hour", "same.rented_7").orderBy(
         "prediction_date", "hour"
     )
