@@ -478,13 +478,15 @@ def erase(
 
 @app.command("warehouse-url")
 def warehouse_url(
-    role: Annotated[str, typer.Option(help="reader, publisher or owner.")] = "reader",
+    role: Annotated[str, typer.Option(help="reader, labeller, publisher or owner.")] = "reader",
 ) -> None:
     """Print a URL of the warehouse that psql takes. It holds the role's password."""
     from jobs.prediction.warehouse import url
 
-    if role not in ("reader", "publisher", "owner"):
-        raise WrongUsage(f"There is no role {role!r}.", "Roles: reader, publisher, owner.")
+    if role not in ("reader", "labeller", "publisher", "owner"):
+        raise WrongUsage(
+            f"There is no role {role!r}.", "Roles: reader, labeller, publisher, owner."
+        )
     typer.echo(url(_settings(), role))  # type: ignore[arg-type]  # checked on the line above
 
 

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     owner_password: SecretStr | None = Field(default=None, description="Of daybreak_owner.")
     publisher_password: SecretStr | None = Field(default=None, description="Of daybreak_publisher.")
     reader_password: SecretStr | None = Field(default=None, description="Of daybreak_reader.")
+    labeller_password: SecretStr | None = Field(default=None, description="Of daybreak_labeller.")
 
     s3_endpoint: str | None = Field(default=None, description="S3 endpoint, if not AWS's own.")
 

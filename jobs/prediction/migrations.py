@@ -42,12 +42,19 @@ SESSION: Mapping[Role, Mapping[str, str]] = {
         "default_transaction_read_only": "on",
         "search_path": "predictions",
     },
+    # What is not committed soon would be known before anybody can see it.
+    "labeller": {
+        "lock_timeout": "5s",
+        "statement_timeout": "60s",
+        "idle_in_transaction_session_timeout": "10min",
+        "search_path": "feedback",
+    },
 }
 EVERY_SESSION = {"timezone": "UTC", "jit": "off", "client_connection_check_interval": "10s"}
 
 
 def ensure_roles(superuser_conninfo: str, settings: Settings) -> None:
-    """Make the three roles and the database, or bring them up to date; as often as you like.
+    """Make the four roles and the database, or bring them up to date; as often as you like.
 
     Raises:
         Refused: a password is missing, or the server refused.
@@ -136,7 +143,7 @@ def _ensure_database(connection: Connection, database: str) -> None:
         )
     connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, owner))
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-    for role in ("publisher", "reader"):
+    for role in ("publisher", "reader", "labeller"):
         connection.execute(
             sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
                 name, sql.Identifier(f"daybreak_{role}")

@@ -1,4 +1,4 @@
-"""Connections to the warehouse: three roles, and errors a person can act on."""
+"""Connections to the warehouse: four roles, and errors a person can act on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from jobs.errors import Refused, Unavailable
 from jobs.settings import Settings
 
-Role = Literal["owner", "publisher", "reader"]
+Role = Literal["owner", "publisher", "reader", "labeller"]
 Connection = psycopg.Connection[tuple[Any, ...]]
 Statement = LiteralString | bytes | sql.SQL | sql.Composed
 

@@ -102,7 +102,7 @@ class TestRoles:
         upgrade(warehouse.settings)
         with connect(warehouse.settings, "owner") as owner:
             found = owner.execute("SELECT version_num FROM daybreak.migrations").fetchall()
-        assert found == [("0003",)]
+        assert found == [("0004",)]
 
     def test_no_password_is_in_the_servers_log_or_catalog(self, warehouse: Warehouse) -> None:
         log = (warehouse.places.logs / "postgres.log").read_text()
@@ -111,14 +111,14 @@ class TestRoles:
             stored = superuser.execute(
                 "SELECT rolpassword FROM pg_authid WHERE rolname LIKE 'daybreak%'"
             ).fetchall()
-        assert len(stored) == 3
+        assert len(stored) == 4
         assert all(word.startswith("SCRAM-SHA-256$") for (word,) in stored)
-        for role in ("owner", "publisher", "reader"):
+        for role in ("owner", "publisher", "reader", "labeller"):
             assert getattr(warehouse.settings, f"{role}_password").get_secret_value() not in log
 
     def test_psql_takes_the_url_of_each_role(self, warehouse: Warehouse) -> None:
         psql = str(warehouse.binaries / "psql")
-        for role in ("owner", "publisher", "reader"):
+        for role in ("owner", "publisher", "reader", "labeller"):
             found = subprocess.run(
                 [psql, url(warehouse.settings, role), "-Atc", "select current_user"],
                 capture_output=True,
@@ -181,7 +181,7 @@ class TestRoles:
             publisher.execute(statement)
 
     def test_every_session_is_bounded(self, settings: Settings) -> None:
-        for role in ("owner", "publisher", "reader"):
+        for role in ("owner", "publisher", "reader", "labeller"):
             with connect(settings, role) as connection:
                 for name in (
                     "lock_timeout",

@@ -109,6 +109,7 @@ def warehouse_server() -> Iterator[Warehouse]:
         owner_password=SecretStr("owner's pass/w@rd?"),
         publisher_password=SecretStr('pub"lisher %20 \\ pass'),
         reader_password=SecretStr("läser:#1"),
+        labeller_password=SecretStr("label? & say"),
     )
     server = Warehouse(places, load_or_make(places), settings)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -21,14 +21,9 @@ from jobs.errors import Refused
 from jobs.settings import Settings, settings_file
 
 _TUNABLE = ("landing", "lake", "usecases", "spark_memory", "spark_workers", "jars", "s3_endpoint")
-_PASSWORDS = (
-    "spark_token",
-    "mlflow_password",
-    "owner_password",
-    "publisher_password",
-    "reader_password",
-    "airflow_password",
-)
+# Of the warehouse's roles, which take theirs anew at every start.
+_ROLES = ("owner_password", "publisher_password", "reader_password", "labeller_password")
+_PASSWORDS = ("spark_token", "mlflow_password", *_ROLES, "airflow_password")
 
 
 class _FromEnvironment(Settings):
@@ -100,7 +95,9 @@ def write(home: Path, ports: Mapping[str, int]) -> Settings:
         Refused: a `DAYBREAK_*` variable has a value that does not fit.
     """
     before = read(home)
-    kept: dict[str, Any] = before.model_dump() if before else _made_once()
+    kept: dict[str, Any] = before.model_dump() if before else _made(_PASSWORDS)
+    # A home of an older version has none of a newer role.
+    kept |= _made([name for name in _ROLES if kept[name] is None])
     settings = _FromEnvironment(
         **{
             **kept,
@@ -129,8 +126,8 @@ def _tuned_by_environment() -> dict[str, Any]:
     return {name: getattr(said, name) for name in sorted(named)}
 
 
-def _made_once() -> dict[str, Any]:
-    return {name: SecretStr(secrets.token_urlsafe(24)) for name in _PASSWORDS}
+def _made(names: Iterable[str]) -> dict[str, Any]:
+    return {name: SecretStr(secrets.token_urlsafe(24)) for name in names}
 
 
 def _revealed(settings: Settings) -> dict[str, Any]:

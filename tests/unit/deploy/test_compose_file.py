@@ -66,6 +66,7 @@ PORTS = {
 # is for the embedded services.
 UNSAID = {
     "owner_password": "only `migrate` may change the warehouse's tables",
+    "labeller_password": "people write labels, and no step does",
     "spark_token": "with a token the client wants TLS of another host",
     "spark_memory": "of the Connect server, which is told itself",
     "usecases": "in the image, where the default looks",
@@ -78,7 +79,8 @@ NEEDS = {
     "airflow-triggerer": STEPS,
     "airflow-api-server": STEPS,
     "airflow-dag-processor": PLACES,
-    "migrate": WAREHOUSE | {"owner_password", "publisher_password", "reader_password"},
+    "migrate": WAREHOUSE
+    | {"owner_password", "publisher_password", "reader_password", "labeller_password"},
     "buckets": {"s3_endpoint"},
     "mlflow": {"mlflow_user", "mlflow_password"},
     "spark-connect": {"lake", "jars", "spark_memory"},

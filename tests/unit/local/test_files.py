@@ -62,6 +62,19 @@ def test_settings_survive_a_second_start(places: Places, monkeypatch: pytest.Mon
     assert Settings() == first
 
 
+def test_a_home_of_an_older_version_is_given_what_a_new_role_needs(places: Places) -> None:
+    first = record.write(places.home, PORTS)
+    path = settings_file(places.home)
+    written = json.loads(path.read_text())
+    del written["labeller_password"], written["mlflow_password"]
+    path.write_text(json.dumps(written))
+    later = record.write(places.home, PORTS)
+    assert len(record.secret(later.labeller_password)) > 20
+    assert later.reader_password == first.reader_password
+    # What a service keeps for itself is not made anew: it would no longer let us in.
+    assert later.mlflow_password is None
+
+
 def test_the_environment_tunes_but_does_not_readdress(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
