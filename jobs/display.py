@@ -123,7 +123,7 @@ def status(found: Any) -> None:
     )
     table(
         "Use cases",
-        ["name", "champion", "last batch", "for", "rows", "age, hours"],
+        ["name", "champion", "last batch", "for", "rows", "age, hours", "feedback waiting"],
         [
             (
                 use_case.name,
@@ -132,6 +132,7 @@ def status(found: Any) -> None:
                 batch and str(batch.prediction_date),
                 batch and batch.rows,
                 use_case.age_hours,
+                use_case.feedback_waiting,
             )
             for use_case in found.use_cases
             for batch in [use_case.last_batch]

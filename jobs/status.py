@@ -38,6 +38,8 @@ class UseCaseStatus:
         champion_version: the model version that scores tonight; None if there is none.
         last_batch: the newest live batch; None if there is none.
         age_hours: hours since the last batch was published.
+        feedback_waiting: labels that people gave and that the next night takes in; None where
+            they give none.
         gates: the last answer of each table's gate.
         problems: why something could not be told, one sentence each.
     """
@@ -46,6 +48,7 @@ class UseCaseStatus:
     champion_version: int | None
     last_batch: Batch | None
     age_hours: float | None
+    feedback_waiting: int | None
     gates: tuple[GateAnswer, ...]
     problems: tuple[str, ...]
 
@@ -93,8 +96,9 @@ def _use_case(name: str, settings: Settings) -> UseCaseStatus:
     age = None
     if batch and batch.published_at:
         age = (dt.datetime.now(dt.UTC) - batch.published_at).total_seconds() / 3600
+    feedback = asked(lambda: _feedback(plan)) if plan else None
     gates = asked(lambda: _gates(plan)) if plan else None
-    return UseCaseStatus(name, champion, batch, age, tuple(gates or ()), tuple(problems))
+    return UseCaseStatus(name, champion, batch, age, feedback, tuple(gates or ()), tuple(problems))
 
 
 def _gates(plan: Plan) -> list[GateAnswer]:
@@ -110,6 +114,12 @@ def _champion(plan: Plan) -> int | None:
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
         return registry.alias(client, plan.name, registry.CHAMPION)
+
+
+def _feedback(plan: Plan) -> int | None:
+    from jobs.prediction.feedback import waiting
+
+    return waiting(plan)
 
 
 def _last_batch(plan: Plan) -> Batch | None:

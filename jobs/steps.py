@@ -185,19 +185,22 @@ def labels(context: Context) -> StepResult:
     """Write the labels of the dates that the label source's files of these nights speak of.
 
     They are looked at before they are seen: each is what its type says, once for each version of a
-    row.
-    Dates whose silver has not changed since are left alone.
+    row. What people wrote is taken in as well, of whichever date it is.
+    Dates whose silver has not changed since, nor what people wrote, are left alone.
     """
     from jobs.gates import require_and_keep
     from jobs.lake.made import Made
-    from jobs.learning.labels import labels_of, made_of
+    from jobs.learning.labels import given_frame, labels_of, made_of, without_entity
+    from jobs.prediction.feedback import by_part, given
     from jobs.quality import gate, suite
 
-    source = context.plan.usecase.label.source
-    table, of_source = context.tables.labels(), context.tables.silver(source)
+    plan, label = context.plan, context.plan.usecase.label
+    table, of_source = context.tables.labels(), context.tables.silver(label.source)
     staged = context.tables.staged(table, str(context.dates))
     with _turn(context, "labels", beside="labels"):
-        stale = Made(table).stale(made_of(context.plan, of_source, _batch_dates(context, source)))
+        there = by_part(plan) if label.feedback else None
+        dates = _batch_dates(context, label.source)
+        stale = Made(table).stale(made_of(plan, of_source, dates, there))
         if not stale:
             return _result(context, "labels", "found every date's labels written already", {})
         spark = context.engine.session()
@@ -205,15 +208,24 @@ def labels(context: Context) -> StepResult:
         if of_source.partition:
             parts = sorted(stale)
             silver, where = silver.where(of_source.of_dates(parts)), table.of_dates(parts)
-        staged.write(labels_of(context.plan, silver), where, stale)
+        people = given(plan, stale)
+        told = given_frame(plan, spark, people.rows) if people.rows else None
+        staged.write(labels_of(plan, silver, told), where, stale)
         rows = staged.count(spark)
-        found = gate.validate(staged.read(spark), suite.labels(context.plan), rows)
+        found = gate.validate(staged.read(spark), suite.labels(plan), rows)
         page = require_and_keep(context, staged, found)
         staged.commit(spark)
+        entities = context.tables.silver(plan.usecase.entity.source).read(spark)
+        unknown = 0 if told is None else without_entity(plan, told, entities)
     return _result(
         context,
         "labels",
-        f"wrote {rows} versions of labels",
+        f"wrote {rows} versions of labels"
+        + _and(len(people.rows), "rows of feedback are among what they are made of")
+        + _and(unknown, f"of them with a key that {plan.usecase.entity.source} does not have")
+        + "".join(
+            _and(n, f"rows of feedback left out, {why}") for why, n in people.left_out.items()
+        ),
         {table.name: rows},
         {"pages": [page]},
     )

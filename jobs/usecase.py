@@ -308,6 +308,8 @@ class Source(Spec):
 FEWEST_CLASSES = 3
 # Of a column in Postgres.
 LONGEST_COLUMN = 63
+# What a row of a table in the warehouse's schema `feedback` has beside the entity's key.
+FEEDBACK_COLUMNS = ("feedback_id", "label", "labelled_by", "labelled_at")
 
 
 class Label(Spec):
@@ -333,6 +335,12 @@ class Label(Spec):
         default=None,
         description="Days after the prediction date's end; not of entities without a date, whose "
         "labels are final when they are known.",
+    )
+    feedback: bool = Field(
+        default=False,
+        description="`true`: people may give labels, too, in the warehouse's table "
+        "`feedback.USE_CASE`. Of what they and the source say, what was known last counts; what a "
+        "person says is final at once. Of entities with the date in their key.",
     )
 
     @property
@@ -944,6 +952,17 @@ class UseCase(Spec):
         if type_ and type_ not in TYPES_OF_KIND.get(kind, (type_,)):
             said = f"{name!r} is of type {type_}"
             raise Misfit(at, f"{said}, and a {kind} is made of {' or '.join(TYPES_OF_KIND[kind])}")
+
+    @model_validator(mode="after")
+    def _feedback_has_columns_of_its_own(self) -> Self:
+        if self.label.feedback and self.entity.date not in self.entity.key:
+            said = "people give labels of entities that have their date in entity.key"
+            raise Misfit("label.feedback", f"{said}: take it out")
+        for name in self.entity.key if self.label.feedback else ():
+            if name in FEEDBACK_COLUMNS:
+                said = f"{name!r} in entity.key is a column of every table of feedback already"
+                raise Misfit("label.feedback", said)
+        return self
 
     @model_validator(mode="after")
     def _references_are_of_snapshots(self) -> Self:

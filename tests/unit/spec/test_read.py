@@ -75,6 +75,11 @@ FIELDS = [
         "maturity: a month",
         "34: label.maturity: 'a month' is no number of days, such as `28 days`",
     ),
+    (
+        "maturity: 28 days",
+        "maturity: 28 days\n  feedback: ask",
+        "35: label.feedback should be true or false, not 'ask'",
+    ),
     ("maturity: 28 days", "maturity: -1", "34: label.maturity should be at least 0, not -1"),
     (
         'cron: "0 3 * * *"',
@@ -507,6 +512,15 @@ LABELS = [
     (
         {"slices:": "folds: {number: 5}\nslices:"},
         "44: field 'folds.by' is missing",
+    ),
+    (
+        {
+            "key: [day, book], date": "key: [day, label], date",
+            "    key: [day, book]\n": "    key: [day, label]\n",
+            "      book: {type": "      label: {type",
+            "maturity: 28 days": "maturity: 28 days\n  feedback: true",
+        },
+        "35: label.feedback: 'label' in entity.key is a column of every table of feedback already",
     ),
 ]
 
