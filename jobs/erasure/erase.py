@@ -16,7 +16,7 @@ from jobs.drill.sandbox import DRILLS
 from jobs.erasure.entity import Entity
 from jobs.erasure.leftover import content_of, left_out
 from jobs.erasure.rewriting import without
-from jobs.erasure.warehouse import erase_batches
+from jobs.erasure.warehouse import erase_batches, erase_feedback, feedback_of
 from jobs.errors import Refused, WrongUsage
 from jobs.ingest.landing import LandedFile, landed, landing_store
 from jobs.ingest.text import Unreadable
@@ -163,10 +163,19 @@ class _Erasure:
         # A label is of one version of its row: those of versions that stay, stay.
         of_labels = self._keys(label.source, *entity.key, "_arrived_at")
         self._table(tables.features(), self._in(tables.features()), keys)
+        # What people said is of no version: it is of the entity if any version of its row is.
+        known = pa.concat_tables([keys, of_labels.select(keys.column_names)])
+        feedback = feedback_of(plan, self.entity.values, known)
+        if feedback:
+            given = pa.Table.from_pylist(feedback.versions, of_labels.schema)
+            of_labels = pa.concat_tables([of_labels, given])
         self._table(tables.labels(), self._in(tables.labels()), of_labels)
         self._table(tables.predictions(), self._in(tables.predictions()), keys)
         for batch, gone in erase_batches(plan, self.entity.values, keys).items():
             self._note(batch, gone)
+        if feedback:
+            erase_feedback(plan, feedback)
+            self._note(feedback.place, len(feedback.rows))
         for source, spec in self.sources.items():
             self._landing(source, spec)
             self._table(tables.bronze(source), self._in_bronze(spec))

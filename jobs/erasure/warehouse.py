@@ -1,4 +1,4 @@
-"""One entity's rows taken out of every batch that the warehouse keeps, live or not."""
+"""One entity's rows taken out of the warehouse: of every batch it keeps, and of feedback."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from psycopg import sql
 from jobs.errors import Refused
 from jobs.lake.tombstones import value_of
 from jobs.plan import Plan
+from jobs.prediction.feedback_table import feedback_as
 from jobs.prediction.fingerprint import of_batch
 from jobs.prediction.published_table import SQL_TYPES, Kind, PublishedTable, published_as
 from jobs.prediction.warehouse import Connection, connect, translated
@@ -66,6 +67,78 @@ def _of_date(
 ) -> list[dict[str, Any]]:
     """The keys that a batch of a date may have: where the date is no part of them, all."""
     return [key for key in keys if table.date_column is None or key[table.date_column] == date]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What people wrote of an entity: the rows' numbers, and what they are as versions of labels.
+
+    Attributes:
+        place: the table, for people.
+        rows: the rows' numbers in it.
+        versions: their keys, and when they were written as `_arrived_at`.
+    """
+
+    place: str
+    rows: list[int]
+    versions: list[dict[str, Any]]
+
+
+def feedback_of(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> Feedback | None:
+    """What people wrote of an entity; None if nobody ever could write for the use case.
+
+    Args:
+        entity: as for `erase_batches`.
+        keys: of what is its, too.
+
+    Raises:
+        Refused: the table has another key than the use case has now.
+        Unavailable: the warehouse does not answer.
+    """
+    place = f"feedback.{plan.name}"
+    with (
+        connect(plan.settings, "publisher") as connection,
+        translated(f"looking for an entity in {place}"),
+    ):
+        table = feedback_as(connection, plan.name)
+        if table is None:
+            return None
+        kinds = {column.name: column.kind for column in table.key}
+        if {*keys.column_names} != {*kinds}:
+            raise Refused(
+                f"{place} was made for the key {', '.join(kinds)}, and the key is "
+                f"{', '.join(keys.column_names)} now: what is there cannot be told by it.",
+                "Take back the change of entity.key, or name the use case anew with it.",
+            )
+        known = {n: value_of(kinds[n], v) if n in kinds else None for n, v in entity.items()}
+        gone = None if None in known.values() else _Gone.of([*known], kinds, [known])
+        query = sql.SQL(
+            "SELECT feedback_id, labelled_at, {}, {} FROM {} ORDER BY feedback_id"
+        ).format(gone.same if gone else sql.SQL("false"), table.key_columns, table.name)
+        found = connection.execute(query, known if gone else None).fetchall()
+    of_keys = {tuple(key[name] for name in kinds) for key in keys.to_pylist()}
+    rows, versions = [], []
+    for number, written_at, named, *key in found:
+        if named or tuple(key) in of_keys:
+            rows.append(number)
+            versions.append({**dict(zip(kinds, key, strict=True)), "_arrived_at": written_at})
+    return Feedback(place, rows, versions)
+
+
+def erase_feedback(plan: Plan, feedback: Feedback) -> None:
+    """Delete what people wrote of an entity, and the pages of the files that held it.
+
+    Raises:
+        Unavailable: the warehouse does not answer, or a lock was not given.
+    """
+    table = sql.Identifier("feedback", plan.name)
+    with (
+        connect(plan.settings, "publisher") as connection,
+        translated(f"erasing from {feedback.place}"),
+    ):
+        delete = sql.SQL("DELETE FROM {} WHERE feedback_id = ANY(%s)").format(table)
+        connection.execute(delete, [feedback.rows])
+        connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(table))
 
 
 @dataclass(frozen=True)

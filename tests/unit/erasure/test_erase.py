@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -17,6 +18,7 @@ from jobs.context import Context
 from jobs.engine import Engine
 from jobs.erasure import erase as erasing
 from jobs.erasure.erase import RETENTION_CHECK, Receipt, erase
+from jobs.erasure.warehouse import Feedback
 from jobs.errors import Refused, WrongUsage
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
@@ -45,6 +47,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Versions:
     found = Versions()
     monkeypatch.setattr(erasing, "lake_turn", lambda *_: nullcontext())
     monkeypatch.setattr(erasing, "erase_batches", lambda *_: {})
+    monkeypatch.setattr(erasing, "feedback_of", lambda *_: None)
     monkeypatch.setattr(erasing, "trained_on", found.trained_on)
     return found
 
@@ -173,6 +176,34 @@ def test_a_row_that_was_known_before_its_file_names_the_versions_since_then(
 def test_an_entity_without_rows_names_no_version(context: Context, versions: Versions) -> None:
     silver(context, "people", DAY, who="bob", city="Rome")
     assert erased(context).models == ()
+
+
+def test_what_people_said_of_the_entity_goes_out_of_the_lake_and_then_of_the_warehouse(
+    context: Context, versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silver(context, "visits", DAY, day=DAY, who="ann", spent=1.0)
+    spark, labels = context.engine.session(), context.tables.labels()
+    said_at = dt.datetime(2024, 2, 1, 12, tzinfo=dt.UTC)
+    rows = [(DAY, who, DAY, 1.0, said_at, said_at, None) for who in ("ann", "bob")]
+    labels.append(local_rows(spark, rows, labels.schema))
+    left: list[str] = []
+
+    def feedback_of(_: Plan, __: object, keys: pa.Table) -> Feedback:
+        assert {tuple(key.values()) for key in keys.to_pylist()} == {(DAY, "ann")}
+        said = {"day": DAY, "who": "ann", "_arrived_at": said_at}
+        return Feedback("feedback.visits", [7], [said])
+
+    def erase_feedback(_: Plan, found: Feedback) -> None:
+        assert found.rows == [7]
+        # Killed before this, the next run finds in the warehouse what it has to take out of gold.
+        left.extend(row["who"] for row in labels.read(spark).collect())
+
+    monkeypatch.setattr(erasing, "feedback_of", feedback_of)
+    monkeypatch.setattr(erasing, "erase_feedback", erase_feedback)
+    # By a column that no label has.
+    receipt = erased(context, spent="1.0")
+    assert (receipt.rows["gold.labels"], receipt.rows["feedback.visits"]) == (1, 1)
+    assert left == ["bob"]
 
 
 def test_an_erasure_leaves_the_switch_that_another_may_need_just_now(
