@@ -57,6 +57,13 @@ class Entity(Spec):
         """The columns of gold that name one prediction."""
         return self.key if self.date in self.key else (*self.key, "prediction_date")
 
+    @property
+    def day(self) -> str:
+        """The column with the date, of entities that have one."""
+        if self.date is None:
+            raise ValueError("these entities have no date")
+        return self.date
+
 
 class Schedule(Spec):
     """When the night runs, in the use case's own time zone."""

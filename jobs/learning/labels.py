@@ -71,7 +71,7 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
         since = F.col("_arrived_at")
         final, date = since, first_date_after(since, usecase, {})
     else:
-        date = F.col(usecase.entity.date)
+        date = F.col(usecase.entity.day)
         ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
         final = F.to_utc_timestamp(ended, usecase.timezone)
     dated = (
@@ -98,15 +98,15 @@ def without_entity(plan: Plan, given: DataFrame, entities: DataFrame) -> int:
     They are labels all the same: if the entity comes later, it has its label.
     """
     entity = plan.usecase.entity
-    days = [row[0] for row in given.select(entity.date).distinct().collect()]
-    listed = entities.where(F.col(entity.date).isin(days)).select(*entity.key)
+    days = [row[0] for row in given.select(entity.day).distinct().collect()]
+    listed = entities.where(F.col(entity.day).isin(days)).select(*entity.key)
     return given.join(listed, on=list(entity.key), how="left_anti").count()
 
 
 def _told(plan: Plan, given: DataFrame) -> DataFrame:
     """What people wrote, as versions of labels that nothing has superseded yet."""
     return (
-        given.withColumn("prediction_date", F.col(plan.usecase.entity.date))
+        given.withColumn("prediction_date", F.col(plan.usecase.entity.day))
         .withColumn("matured_at", F.col("_arrived_at"))
         .withColumn("_superseded_at", F.lit(None).cast("timestamp"))
     )

@@ -72,7 +72,7 @@ def given(plan: Plan, parts: Mapping[str, Inputs]) -> Given:
     query = sql.SQL(
         "SELECT {}, label, labelled_at AS _arrived_at, feedback_id AS _given FROM {} "
         "WHERE %(whole)s::boolean OR {}::text = ANY(%(days)s::text[]) ORDER BY feedback_id"
-    ).format(table.key_columns, table.name, sql.Identifier(plan.usecase.entity.date))
+    ).format(table.key_columns, table.name, sql.Identifier(plan.usecase.entity.day))
     doing = f"reading feedback.{table.use_case}"
     with connect(plan.settings, "publisher") as connection, translated(doing):
         cursor = connection.cursor(row_factory=dict_row)
@@ -132,7 +132,7 @@ def _counted(connection: Connection, plan: Plan, table: FeedbackTable) -> dict[s
     query = sql.SQL(
         "SELECT {}::text, count(*), md5(string_agg(feedback_id::text, ',' ORDER BY feedback_id)) "
         "FROM {} GROUP BY 1"
-    ).format(sql.Identifier(plan.usecase.entity.date), table.name)
+    ).format(sql.Identifier(plan.usecase.entity.day), table.name)
     with translated(f"counting feedback.{table.use_case}"):
         found = connection.execute(query).fetchall()
     return {date: {"rows": rows, "digest": digest} for date, rows, digest in found}
