@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +16,21 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import TimeSeriesSplit
 
+from jobs.context import Context
+from jobs.engine import Engine
 from jobs.errors import Refused
+from jobs.lake.tables import Tables
 from jobs.learning.dataset import Parts
 from jobs.learning.fitting import fit_all
-from jobs.learning.folds import PLACE, Spread, cross_validated, folds_of, with_places
+from jobs.learning.folds import (
+    PLACE,
+    Spread,
+    cross_validate,
+    cross_validated,
+    folds_of,
+    with_places,
+)
+from jobs.plan import Dates
 from jobs.settings import Settings
 from jobs.usecase import Folds
 from tests.unit.learning import parcels
@@ -138,3 +156,32 @@ def test_a_fold_learns_and_judges_as_a_training_does(
     best = found.candidates["xgboost"]["roc_auc"]
     assert best.mean == pytest.approx(np.mean(best.folds))
     assert best.mean > found.candidates["constant"]["roc_auc"].mean
+
+
+def test_rows_are_those_of_gold_and_nothing_is_left(spark: SparkSession, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, lake=str(tmp_path / "lake"))
+    declared = {"by": "time", "number": 2, "test": 60, "gap": 30}
+    plan = parcels.plan(settings, folds=declared)
+    tables = Tables(plan)
+    data = parcels.rows(days=13, per_day=30)
+    parcels.write(spark, tables.features(), tables.labels(), data)
+    dates = Dates(parcels.START, parcels.START + dt.timedelta(days=11))
+    engine = cast("Engine", SimpleNamespace(session=lambda: spark))
+    held: list[str] = []
+
+    @contextmanager
+    def reading() -> Iterator[None]:
+        held.append("begun")
+        yield
+        held.append("ended")
+
+    found = cross_validate(Context(plan, dates, engine), reading(), lambda _: None)
+    assert (found.rows, held) == (12 * 30, ["begun", "ended"])
+    last = found.folds[1]
+    assert (last.train, last.validation, last.test) == (243, 27, 60)
+    assert (last.first, last.last) == ("2024-01-11", "2024-01-12")
+    assert not list((tmp_path / "lake").rglob("_staging/training/*"))
+
+    undeclared = Context(parcels.plan(settings), dates, engine)
+    with pytest.raises(Refused, match="late_parcel does not declare how it is cross-validated"):
+        cross_validate(undeclared, nullcontext(), lambda _: None)
