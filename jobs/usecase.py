@@ -931,9 +931,11 @@ class UseCase(Spec):
         if self.label.maturity is not None:
             said = "labels of entities without `date` are final when they are known: take it out"
             raise Misfit("label.maturity", said)
+        said = "entities without `date` have no days to be divided by"
         if self.split.by == "time":
-            said = "entities without `date` have no days to be divided by"
             raise Misfit("split.by", said)
+        if self.folds and self.folds.by == "time":
+            raise Misfit("folds.by", said)
         return self
 
     @model_validator(mode="after")
@@ -1076,7 +1078,7 @@ class UseCase(Spec):
             if step not in there:
                 return False
             part = part[step] if isinstance(part, dict) else getattr(part, step)
-        return True
+        return part is not None
 
     @property
     def metric(self) -> str:

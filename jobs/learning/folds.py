@@ -127,6 +127,10 @@ def cross_validate(
     with ExitStack() as kept:
         with reading:
             rows = labelled(ctx.tables, spark, ctx.dates, dt.datetime.now(dt.UTC))
+            if usecase.entity.date is None:
+                # Each night has all of them.
+                newest = rows.agg(F.max("prediction_date")).collect()[0][0]
+                rows = rows.where(F.col("prediction_date") == F.lit(newest))
             placed = with_places(rows, usecase.folds, usecase.entity.key, usecase.model.seed)
             folder = kept.enter_context(set_aside(placed, ctx.tables))
         return cross_validated(spark.read.parquet(folder), usecase.folds, ctx.plan, say)

@@ -11,7 +11,7 @@ from jobs.lake.local_rows import local_rows
 from jobs.lake.table import Table
 from jobs.plan import Plan
 from jobs.settings import Settings
-from jobs.usecase import Entity, UseCase
+from jobs.usecase import Entity, RandomSplit, UseCase
 
 START = dt.date(2024, 1, 1)
 SOURCE: dict[str, Any] = {
@@ -41,10 +41,10 @@ DATED = UseCase.model_validate(
         "model": {"rule": {"by": ["loans"]}},
     }
 )
-# As it is read with a split that is not by time.
 UNDATED = DATED.model_copy(
     update={
         "entity": Entity(key=("reader",), source="people"),
+        "split": RandomSplit(by="random"),
         "label": DATED.label.model_copy(update={"maturity": None}),
     }
 )

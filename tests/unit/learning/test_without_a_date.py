@@ -110,7 +110,7 @@ def test_a_training_learns_from_what_its_cutoff_s_date_sees(
     assert learned(SECOND) == {1: 0.0, 2: 1.0}
     assert learned(THIRD) == {1: 1.0, 2: 1.0}
     assert tables.plan.last_mature(THIRD) == THIRD
-    with pytest.raises(WrongUsage, match="have no date"):
+    with pytest.raises(WrongUsage, match="is split by random"):
         tables.plan.split(SECOND, THIRD)
 
 

@@ -54,6 +54,11 @@ model: {rule: {by: [loans]}}
             "take it out",
         ),
         ("model:", "split: {by: time}\nmodel:", "20: split.by: entities without `date` have no "),
+        (
+            "model:",
+            "split: {by: random}\nfolds: {by: time}\nmodel:",
+            "21: folds.by: entities without `date` have no days to be divided by",
+        ),
     ],
 )
 def test_an_entity_without_a_date_has_one_row_and_no_days(
