@@ -385,13 +385,17 @@ def training_set(
 def lookup(
     use_case: UseCaseName,
     key: Annotated[list[str], typer.Argument(help="The key's values, in the declared order.")],
+    date: OneDate = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look one key up: its score, version, batch and age."""
+    """Look one key up: its score, version, batch and age.
+
+    Without a date, the key's own counts, or else the newest one with predictions.
+    """
     from jobs.prediction.lookup import Lookup
 
     with Lookup(_settings(), use_case) as client:
-        answer = client.get(key)
+        answer = client.get(key, date.date() if date else None)
     display.show(answer, as_json, display.answer)
 
 

@@ -905,13 +905,20 @@ class UseCase(Spec):
             if columns[date].type != "date":
                 said = f"{date!r} of {source} is of type {columns[date].type}, and must be a date"
                 raise Misfit("entity.date", said)
-        told = self.sources[self.label.source]
-        if told.is_daily and told.date != date:
-            raise Misfit(
-                "label.source",
-                f"{self.label.source!r} is laid out by {told.date!r}, and labels are of "
-                f"entity.date {date!r}: both must be the same column",
-            )
+        for field, name, what in (
+            ("label", self.label.source, "labels"),
+            ("entity", self.entity.source, "entities"),
+        ):
+            rows = self.sources[name]
+            if rows.is_daily and rows.date != date:
+                raise Misfit(
+                    f"{field}.source",
+                    f"{name!r} is laid out by {rows.date!r}, and {what} are of entity.date "
+                    f"{date!r}: both must be the same column",
+                )
+            if more := [one for one in rows.key if one not in (*self.entity.key, date)]:
+                said = f"{name!r} may have rows of one entity and day that differ in {more[0]!r}"
+                raise Misfit(f"{field}.source", f"{said}: its key is entity.key and entity.date")
         if self.label.maturity is None:
             raise Misfit("label", "it needs `maturity`, after how many days a label is final")
         return self

@@ -357,7 +357,9 @@ def _usable(
     learned = learned_of(client, run_id)
     require_unseen(learned, _split(ctx).holdout, cut)
     # Where classes keep their shares, the parts' edges have moved since.
-    return model, rows if learned.cut is None else rows.where(learned.cut.held_out())
+    if cut is None or learned.cut is None:
+        return model, rows
+    return model, rows.where(learned.cut.held_out())
 
 
 def _scored(

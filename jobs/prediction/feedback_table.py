@@ -108,7 +108,7 @@ def require_same(known: FeedbackTable, wanted: FeedbackTable) -> None:
 def created(table: FeedbackTable) -> list[sql.Composed]:
     """The statements that make a table, and say who may write what into it."""
     key = [
-        sql.SQL("{} {} NOT NULL").format(sql.Identifier(c.name), SQL_TYPES[c.kind])
+        sql.SQL("{} {} NOT NULL{}").format(sql.Identifier(c.name), SQL_TYPES[c.kind], _sound(c))
         for c in table.key
     ]
     make = sql.SQL(
@@ -122,6 +122,15 @@ def created(table: FeedbackTable) -> list[sql.Composed]:
     )
     read = sql.SQL("GRANT SELECT ON {} TO daybreak_labeller, daybreak_reader").format(table.name)
     return [make, *_possible(table), write, read]
+
+
+def _sound(column: Column) -> sql.Composable:
+    """That a day is one that Spark and Python know, too: not `infinity`, nor before the year 1."""
+    if column.kind not in ("date", "timestamp"):
+        return sql.SQL("")
+    return sql.SQL(" CHECK ({} BETWEEN '0001-01-02' AND '9999-12-30')").format(
+        sql.Identifier(column.name)
+    )
 
 
 def reclassed(table: FeedbackTable) -> list[sql.Composed]:

@@ -165,6 +165,16 @@ class TestWhat:
                 with pytest.raises(errors.NotNullViolation):
                     _write(labeller, plan.name, None, good)  # type: ignore[arg-type]
 
+    def test_a_day_that_no_calendar_has_is_refused_at_once(self, plan: Plan) -> None:
+        with connect(plan.settings, "labeller") as labeller:
+            for day in ("infinity", "0044-03-15 BC", "10000-01-01"):
+                with pytest.raises(errors.CheckViolation):
+                    labeller.execute(
+                        f"INSERT INTO feedback.{plan.name} (sent_on, parcel, label) "
+                        "VALUES (%s, 1, true)".encode(),
+                        [day],
+                    )
+
     def test_a_class_that_is_gone_is_left_out_and_a_new_one_is_taken(self, engine: Engine) -> None:
         context = with_a_day(engine, plan_of(engine.settings, "reclassed", CAME_TO))
         write(context, 1, "lost")

@@ -292,6 +292,20 @@ def test_make_env_writes_private_fresh_secrets_once(env: Path, values: dict[str,
     assert not any(value in again.stdout + again.stderr for value in values.values())
 
 
+def test_make_env_gives_an_older_file_what_it_lacks(tmp_path: Path, env: Path) -> None:
+    older = tmp_path / "older.env"
+    name = "LABELLER_PASSWORD"
+    kept = [line for line in env.read_text().splitlines() if not line.startswith(f"{name}=")]
+    older.write_text("\n".join(kept))
+    done = subprocess.run([sys.executable, MAKE_ENV, older], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"got what it lacked: {name}." in done.stdout
+    *before, added = older.read_text().splitlines()
+    assert before == kept
+    assert re.fullmatch(rf"{name}=[A-Za-z0-9_-]{{43}}", added)
+    assert added.partition("=")[2] not in done.stdout
+
+
 def test_addresses_name_a_service_its_port_and_a_shared_network() -> None:
     found = 0
     for name in SERVICES:

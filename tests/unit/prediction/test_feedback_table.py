@@ -34,7 +34,8 @@ def test_the_moment_and_the_number_of_a_row_are_not_the_writers_to_set() -> None
     make, write, read = texts(TABLE)
     assert make == (
         'CREATE TABLE "feedback"."late" (feedback_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY '
-        'KEY, "day" date NOT NULL, "box" bigint NOT NULL, label boolean, labelled_by text NOT NULL '
+        """KEY, "day" date NOT NULL CHECK ("day" BETWEEN '0001-01-02' AND '9999-12-30'), """
+        '"box" bigint NOT NULL, label boolean, labelled_by text NOT NULL '
         "DEFAULT current_user, labelled_at timestamptz NOT NULL DEFAULT clock_timestamp())"
     )
     assert write == (
@@ -67,7 +68,8 @@ def test_names_are_quoted() -> None:
     table = FeedbackTable('la"te', (Column('d"ay', "date"), Column("select", "string")), "boolean")
     make, write, _ = texts(table)
     assert '"feedback"."la""te"' in make
-    assert '"d""ay" date NOT NULL, "select" text NOT NULL' in make
+    assert '"d""ay" date NOT NULL CHECK ("d""ay" BETWEEN' in make
+    assert '"select" text NOT NULL, label' in make
     assert '("d""ay", "select", label, labelled_by)' in write
 
 

@@ -274,6 +274,12 @@ MISFITS = [
         "both must be the same column",
     ),
     (
+        "    key: [day, book]\n",
+        "    key: [day, book, shelf]\n",
+        "32: label.source: 'loans' may have rows of one entity and day that differ in 'shelf': its "
+        "key is entity.key and entity.date",
+    ),
+    (
         "references: shelves.shelf",
         "references: shelves.shelve",
         "20: sources.loans.columns.shelf.references: 'shelves.shelve' is not a column of a "
