@@ -147,7 +147,7 @@ def test_secrets_are_in_private_files_and_nowhere_else(own: Own) -> None:
         for value in own.settings.model_dump().values()
         if hasattr(value, "get_secret_value")
     }
-    assert len(secrets) == 14
+    assert len(secrets) == 15
     readable = [
         path
         for path in own.home.rglob("*")
