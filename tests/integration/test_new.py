@@ -24,8 +24,10 @@ def test_from_one_file_to_a_prediction(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "planes.csv"
     shutil.copy(planes(), file)
     os.utime(file, (WRITTEN, WRITTEN))
-    usecases = {"DAYBREAK_USECASES": str(tmp_path / "usecases")}
-    here = replace(stack, environment={**stack.environment, **usecases})
+    # Nothing of it is among what the flights have, in which others look for traces.
+    places = ("usecases", "lake", "landing")
+    own = {f"DAYBREAK_{place.upper()}": str(tmp_path / place) for place in places}
+    here = replace(stack, environment={**stack.environment, **own})
 
     def daybreak(*words: str) -> str:
         done = here.daybreak(*words, seconds=SECONDS)
