@@ -81,6 +81,6 @@ def clean(stack: Stack, published: Sandbox) -> Clean:
     with published.copy() as lake, own_warehouse.own_warehouse(stack, lake, published) as copy:
         clean = Night(stack, copy)
         seconds = {step: clean.timed(step) for step in STEPS}
-        state = {**clean.state(), **own_warehouse.state(copy)}
+        state, warehouse = clean.state(), own_warehouse.state(copy)
         # A step whose work is done already takes its start.
-        return Clean(state, clean.finish(("labels",)), seconds)
+        return Clean(state, warehouse, clean.finish(("labels",)), seconds)

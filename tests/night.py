@@ -60,12 +60,14 @@ class Clean:
     """What a clean run of a night leaves.
 
     Attributes:
-        state: of its tables and of its warehouse.
+        state: of its tables.
+        warehouse: of the warehouse's.
         start: seconds that a process needs before its step begins to work.
         seconds: that each step works.
     """
 
     state: Mapping[str, str]
+    warehouse: Mapping[str, str]
     start: float
     seconds: Mapping[Step, float]
 

@@ -10,7 +10,6 @@ import datetime as dt
 import random
 import subprocess
 import time
-from collections.abc import Mapping
 
 import pytest
 from mlflow import MlflowClient
@@ -25,33 +24,32 @@ MANY = 54
 CUTOFF = dt.date(2013, 10, 1)
 
 
-def killed_night(
-    stack: Stack, published: Sandbox, clean: Clean, chance: random.Random
-) -> tuple[int, Mapping[str, str]]:
-    """Kill every step once on its way; gives how many kills came in time, and what is left."""
+def killed_night(stack: Stack, published: Sandbox, clean: Clean, chance: random.Random) -> int:
+    """Kill every step once on its way, and compare; gives how many kills came in time."""
     with published.copy() as lake, own_warehouse.own_warehouse(stack, lake, published) as copy:
         night, kills = Night(stack, copy), 0
         for step in STEPS:
             work = chance.uniform(0.0, 0.9) * clean.seconds[step]
             kills += night.kill(step, 0.8 * clean.start + work)
             night.finish(step)
-        return kills, {**night.state(), **own_warehouse.state(copy)}
+        assert night.state() == clean.state
+        assert own_warehouse.state(copy) == clean.warehouse
+        return kills
 
 
 def test_every_step_of_a_night_killed_once(stack: Stack, published: Sandbox, clean: Clean) -> None:
     seed = int(time.time())
-    kills, found = killed_night(stack, published, clean, random.Random(seed))
-    assert found == clean.state, f"seed {seed}"
-    assert kills >= 6, f"seed {seed}"
+    print(f"seed {seed}")
+    assert killed_night(stack, published, clean, random.Random(seed)) >= 6
 
 
 @pytest.mark.long
 def test_fifty_kills(stack: Stack, published: Sandbox, clean: Clean) -> None:
     total, seed = 0, int(time.time())
     while total < MANY:
-        kills, found = killed_night(stack, published, clean, random.Random(seed))
-        assert found == clean.state, f"seed {seed}"
-        total, seed = total + kills, seed + 1
+        print(f"seed {seed}")
+        total += killed_night(stack, published, clean, random.Random(seed))
+        seed += 1
     print(f"{total} kills survived")
 
 
@@ -64,15 +62,18 @@ def known_to_mlflow(client: MlflowClient) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize(("step", "after"), [("train", 20.0), ("evaluate", 5.0), ("promote", 3.0)])
+@pytest.mark.parametrize(("step", "after"), [("train", 20.0), ("evaluate", 5.0), ("promote", None)])
 def test_a_killed_step_of_learning_leaves_the_registry_as_it_was(
-    stack: Stack, step: str, after: float
+    stack: Stack, step: str, after: float | None
 ) -> None:
     client = registry.connect(stack.settings)
     words = ["run", step, "flight_delay", "--date", str(CUTOFF)]
     if step == "promote":
-        # Of the evaluation as it is now: more labels are known than when the demo trained.
+        # Of the evaluation as it is now: more labels are known than when the demo trained. Done
+        # again it takes as long, of which the kill leaves out the end.
+        began = time.monotonic()
         assert stack.daybreak(*words).returncode == 0
+        after = 0.7 * (time.monotonic() - began)
     before = known_to_mlflow(client)
     with pytest.raises(subprocess.TimeoutExpired):
         # At its end `subprocess.run` kills what it started.
