@@ -80,10 +80,14 @@ def test_a_gate_s_task_links_to_its_data_docs(airflow: AirflowApi, stack: Stack)
         links = airflow.http.get(path).json()["extra_links"]
         assert links == {"Data Docs": f"/daybreak/gates/{NIGHTLY}/2013-10-03"}
     page = f"/daybreak/gates/{NIGHTLY}/2013-10-03"
-    shown = airflow.http.get(page).text
+    answered = airflow.http.get(page)
+    assert answered.status_code == 200, answered.text
+    shown = answered.text
     for table in ("silver.actuals", "gold.labels", "gold.features", "gold.predictions"):
         link = rf'<a href="2013-10-03/({table}/[^"]+)">{table}</a></td><td>let through</td>'
-        (found,) = re.findall(link, shown)
+        links = re.findall(link, shown)
+        assert len(links) == 1, (table, shown)
+        (found,) = links
         document = airflow.http.get(f"{page}/{found}")
         assert "Expectation" in document.text
         # What is in the data may be in the page, and must not run there.
