@@ -15,6 +15,8 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from pyspark.sql import functions as F
 
+from jobs.quality.verdict import verdict
+
 METRIC = "table.chances_not_one"
 # How far the sum of a row may be from 1.
 TOLERANCE = 1e-6
@@ -64,12 +66,4 @@ class ExpectChancesToAddUpToOne(BatchExpectation):
         runtime_configuration: dict[str, Any] | None = None,
         execution_engine: Any = None,
     ) -> dict[str, Any]:
-        found = metrics[METRIC]
-        return {
-            "success": found["wrong"] == 0,
-            "result": {
-                "element_count": found["rows"],
-                "unexpected_count": found["wrong"],
-                "partial_unexpected_list": [found["example"]] if found["wrong"] else [],
-            },
-        }
+        return verdict(metrics[METRIC])

@@ -98,7 +98,7 @@ def features(plan: Plan, dates: Dates) -> Suite:
         table.name,
         (
             Expected(ROWS_BETWEEN, {"min_value": 1}, "entity.source"),
-            *_not_null(dict.fromkeys((*table.key, "prediction_date", "_cutoff_at")), "entity.key"),
+            *_not_null((*table.key, "prediction_date", "_cutoff_at"), "entity.key"),
             _within(dates),
             *_numeric_features(spec.numeric, dates),
             _unique(table.key, "entity.key"),
@@ -113,7 +113,7 @@ def labels(plan: Plan) -> Suite:
     return Suite(
         table.name,
         (
-            *_not_null(dict.fromkeys((*table.key, "prediction_date", "matured_at")), "label"),
+            *_not_null((*table.key, "prediction_date", "matured_at"), "label"),
             _possible(plan.usecase.label),
             _unique(table.key, "entity.key"),
         ),
@@ -129,9 +129,7 @@ def predictions(plan: Plan, dates: Dates, feature_rows: int) -> Suite:
         (
             Expected(ROWS_BETWEEN, {"min_value": 1}, where),
             Expected(ROWS_EQUAL, {"value": feature_rows}, where),
-            *_not_null(
-                dict.fromkeys((*table.key, "prediction_date", "score", "prediction")), where
-            ),
+            *_not_null((*table.key, "prediction_date", "score", "prediction"), where),
             _within(dates),
             Expected(BETWEEN, {"column": "score", **_score_ends(plan.usecase.label)}, where),
             *_of_classes(plan.usecase.label),
@@ -184,7 +182,8 @@ def _of_classes(label: Label) -> Iterator[Expected]:
 
 
 def _not_null(columns: Iterable[str], where: str) -> Iterator[Expected]:
-    for column in columns:
+    # A key may have the prediction date in it.
+    for column in dict.fromkeys(columns):
         yield Expected(NOT_NULL, {"column": column}, where)
 
 

@@ -16,6 +16,8 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from pyspark.sql import functions as F
 
+from jobs.quality.verdict import verdict
+
 METRIC = "table.repeated_keys"
 
 
@@ -43,14 +45,14 @@ class RepeatedKeys(TableMetricProvider):
             .agg(F.count(F.lit(1)).alias("_rows"))
             .agg(
                 F.sum("_rows").alias("rows"),
-                F.sum(F.when(F.col("_rows") > 1, F.col("_rows"))).alias("repeated"),
+                F.sum(F.when(F.col("_rows") > 1, F.col("_rows"))).alias("wrong"),
                 F.min(F.when(F.col("_rows") > 1, F.to_json(F.struct(*key)))).alias("example"),
             )
             .collect()[0]
         )
         return {
             "rows": found["rows"] or 0,
-            "repeated": found["repeated"] or 0,
+            "wrong": found["wrong"] or 0,
             "example": found["example"],
         }
 
@@ -69,12 +71,4 @@ class ExpectKeyToBeUnique(BatchExpectation):
         runtime_configuration: dict[str, Any] | None = None,
         execution_engine: Any = None,
     ) -> dict[str, Any]:
-        found = metrics[METRIC]
-        return {
-            "success": found["repeated"] == 0,
-            "result": {
-                "element_count": found["rows"],
-                "unexpected_count": found["repeated"],
-                "partial_unexpected_list": [found["example"]] if found["repeated"] else [],
-            },
-        }
+        return verdict(metrics[METRIC])

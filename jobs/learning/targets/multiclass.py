@@ -34,6 +34,7 @@ from jobs.learning.targets.target import (
     Score,
     Target,
     Watched,
+    require_holdout,
     require_rows,
 )
 from jobs.usecase import Label
@@ -166,11 +167,7 @@ class Multiclass(Target):
         return Watched(scores.max(axis=1), pa.chunked_array([pa.array(said, pa.string())]))
 
     def require_judgeable(self, labels: Array) -> None:
-        if not len(labels):
-            raise Refused(
-                "The holdout has no rows with a known label.",
-                "Choose another cutoff or holdout, or bring in the days it lies in.",
-            )
+        require_holdout(labels)
         self._require_known("the holdout", len(labels), int(np.isnan(labels).sum()))
         if lacking := self.lacking(labels):
             raise Refused(

@@ -30,6 +30,7 @@ from jobs.learning.targets.target import (
     Line,
     Score,
     Target,
+    require_holdout,
     require_rows,
 )
 
@@ -95,11 +96,7 @@ class Regression(Target):
         return {"prediction": F.col("score")}
 
     def require_judgeable(self, labels: Array) -> None:
-        if not len(labels):
-            raise Refused(
-                "The holdout has no rows with a known label.",
-                "Choose another cutoff or holdout, or bring in the days it lies in.",
-            )
+        require_holdout(labels)
 
     def counter(
         self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int

@@ -245,3 +245,12 @@ def require_rows(rows: int, name: str) -> None:
             f"The {name} part of the training set has no rows with a known label.",
             "Bring in the days of that part, or choose another cutoff.",
         )
+
+
+def require_holdout(labels: Array) -> None:
+    """Raise `Refused` if the holdout has no rows."""
+    if not len(labels):
+        raise Refused(
+            "The holdout has no rows with a known label.",
+            "Choose another cutoff or holdout, or bring in the days it lies in.",
+        )

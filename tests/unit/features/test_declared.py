@@ -85,7 +85,7 @@ USE_CASE: dict[str, Any] = {
             "columns": {"name": {"type": "string"}, "lat": {"type": "number"}},
         },
     },
-    "label": {"source": "done", "expression": "spent > 9", "maturity": "1 day"},
+    "label": {"source": "list", "expression": "size > 9", "maturity": "1 day"},
     "features": {
         "history": HISTORY,
         "joins": [
