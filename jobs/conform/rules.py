@@ -21,6 +21,8 @@ FOUND = "_found_"
 
 # ISO 8601 with a zone: a time without one would mean another moment in another session.
 MOMENT = r"\A\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})\z"
+# Spark wants the seconds where there is a zone.
+WITHOUT_SECONDS = r"([T ]\d{2}:\d{2})(Z|[+-]\d{2}:?\d{2})\z"
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,18 @@ class Check:
 def typed(name: str, column: Column) -> Expression:
     """A text column cast to its type; null where that cannot be done."""
     text = f.col(name)
-    cast = text.try_cast(TYPES[column.type])
     if column.type == "timestamp":
-        return f.when(text.rlike(MOMENT), cast)
+        return f.when(text.rlike(MOMENT), moment(text))
+    cast = text.try_cast(TYPES[column.type])
     if column.type == "date":
         dashes = (f.substring(text, 5, 1) == "-") & (f.substring(text, 8, 1) == "-")
         return f.when((f.length(text) == 10) & dashes, cast)
     return text if column.type == "string" else cast
+
+
+def moment(text: Expression) -> Expression:
+    """A text cast to a timestamp, of which the seconds may be absent."""
+    return f.regexp_replace(text, WITHOUT_SECONDS, "$1:00$2").try_cast("timestamp")
 
 
 def checks(spec: Source) -> list[Check]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
+from jobs.conform.rules import moment
 from jobs.errors import WrongUsage
 from jobs.lake.tables import TYPES
 from jobs.lake.tombstones import canonical, value_of
@@ -18,7 +19,7 @@ from jobs.usecase import Column, Source
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
 # How a value of a type must be written by who asks for an erasure, and an example.
 WRITTEN: Mapping[str, tuple[str, str]] = {
@@ -83,7 +84,7 @@ class Entity:
         kinds = {each.name: each.dataType for each in schema.fields}
         if not self.values.keys() <= kinds.keys():
             return f.lit(False)
-        same = (f.col(n) == f.lit(v).try_cast(kinds[n]) for n, v in self.values.items())
+        same = (f.col(n) == _cast(f.lit(v), kinds[n]) for n, v in self.values.items())
         return reduce(and_, same)
 
 
@@ -101,8 +102,12 @@ def _same(text: Expression, kind: str, value: str) -> Expression:
     """Whether a text is a way of writing a value: what `canonical` says, in Spark's words."""
     if kind == "string":
         return f.coalesce(text == value, f.lit(False))
-    wanted = f.lit(value).try_cast(TYPES[kind])
-    ways = [text.try_cast(TYPES[kind]) == wanted]
+    wanted = _cast(f.lit(value), TYPES[kind])
+    ways = [_cast(text, TYPES[kind]) == wanted]
     if kind == "integer":
         ways.append(text.try_cast("double") == wanted.cast("double"))
     return f.coalesce(*ways, text == value, f.lit(False))
+
+
+def _cast(text: Expression, kind: DataType) -> Expression:
+    return moment(text) if kind == TYPES["timestamp"] else text.try_cast(kind)

@@ -77,6 +77,7 @@ CASES: list[tuple[dict[str, Any], list[tuple[str, str | None, str | None]]]] = [
     ({"x": "100.5"}, [("range", "x", "100.5")]),
     ({"at": "2024-01-02T10:00:00"}, [("type", "at", "2024-01-02T10:00:00")]),
     ({"at": "2024-01-02"}, [("type", "at", "2024-01-02")]),
+    ({"at": "2024-01-02 10:00Z"}, []),
     ({"ok": "maybe"}, [("type", "ok", "maybe")]),
     ({"kind": "c"}, [("set", "kind", "c")]),
     ({"n": "5", "x": "5.2"}, [("share", None, None)]),
