@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from jobs.datetime_format import DatetimeFormat, datetime_format
 from jobs.declared import Join, Types, Window, below, columns
 from jobs.fields import Days, Name, Spec, Time
 from jobs.guess import guess
@@ -96,11 +97,36 @@ class Schedule(Spec):
         return value
 
 
+def known_zone(name: str) -> str:
+    """The name of a time zone, if it is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    zones = available_timezones()
+    if name not in zones:
+        raise ValueError(f"{name!r} is not an IANA time zone{guess(name, zones)}")
+    return name
+
+
 class Column(Spec):
     """One column of a source: its type and the rules a row must pass."""
 
     type: Literal["string", "integer", "number", "boolean", "date", "timestamp"] = Field(
-        description="Its type in silver. A date is yyyy-mm-dd, a timestamp ISO 8601 with its zone."
+        description="Its type in silver. Without `format` a date is yyyy-mm-dd, and a timestamp "
+        "ISO 8601 with its zone."
+    )
+    format: str | None = Field(
+        default=None,
+        description="How text has a date or a timestamp, by Spark's datetime patterns: `M/d/yyyy`, "
+        "`d-MMM-yy`, `yyyy-MM-dd HH:mm:ss[.SSSSSS]`, `yyyy-MM-dd'T'HH:mm:ssXXX`. Nothing else is "
+        "read then; of a time in it a date takes the day. Typed columns of Parquet and Delta need "
+        "none, but for moments without a zone: they are `yyyy-MM-dd'T'HH:mm:ss.SSSSSS`.",
+    )
+    zone: str | None = Field(
+        default=None,
+        description="IANA time zone of timestamps whose format says none, which need it. A time "
+        "that the clock skips counts as before the change, and one that comes twice is the first.",
     )
     header: str | None = Field(default=None, description="Its name in the file, if another.")
     required: bool = Field(
@@ -130,6 +156,58 @@ class Column(Spec):
         if self.type not in ("integer", "number") and (self.min, self.max) != (None, None):
             raise Misfit("type", f"min and max are of numbers, and this is a {self.type}")
         return self
+
+    @model_validator(mode="after")
+    def _is_written_so(self) -> Self:
+        if self.format is None:
+            if self.zone is not None:
+                raise Misfit("zone", "it is of timestamps with a `format` that says no zone")
+            return self
+        if self.type not in ("date", "timestamp"):
+            said = f"dates and timestamps have a format, and this is of type {self.type}"
+            raise Misfit("format", said)
+        try:
+            says_zone = datetime_format(self.format).has_zone
+        except ValueError as error:
+            raise Misfit("format", str(error)) from error
+        if self.type == "date" and (says_zone or self.zone):
+            said = "a date is the day as it is written, in no zone: take it out, or declare a"
+            raise Misfit("zone" if self.zone else "format", f"{said} timestamp")
+        if self.type == "timestamp" and says_zone and self.zone:
+            raise Misfit("zone", f"the format {self.format!r} says the zone itself: take it out")
+        if self.type == "timestamp" and not says_zone and not self.zone:
+            said = f"{self.format!r} says no zone: add `zone`, such as Europe/Vienna, or XXX"
+            raise Misfit("format", said)
+        return self
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
+
+    @property
+    def written(self) -> DatetimeFormat | None:
+        """How text has it, if it says so."""
+        return None if self.format is None else datetime_format(self.format)
+
+    def read(self, text: str) -> dt.date | dt.datetime | None:
+        """What a text means by the column's format: a day, or a moment in UTC.
+
+        None if it does not read so. A local time that the clock skips is taken with the offset
+        before the change, and one that comes twice is the first of the two, in Spark as in Python.
+        """
+        found = self.written.read(text) if self.written else None
+        if found is None or self.type == "date":
+            return found and found.date()
+        try:
+            return self.local(found).astimezone(dt.UTC)
+        except OverflowError:
+            return None
+
+    def local(self, moment: dt.datetime) -> dt.datetime:
+        """A moment as texts of the column have it; one without a zone is in the column's."""
+        zone = ZoneInfo(self.zone) if self.zone else dt.UTC
+        return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
     @property
     def is_partly_there(self) -> bool:
@@ -877,10 +955,7 @@ class UseCase(Spec):
     @field_validator("timezone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
-        zones = available_timezones()
-        if value not in zones:
-            raise ValueError(f"{value!r} is not an IANA time zone{guess(value, zones)}")
-        return value
+        return known_zone(value)
 
     @model_validator(mode="after")
     def _entities_and_labels_have_sources(self) -> Self:

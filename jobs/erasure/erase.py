@@ -359,14 +359,14 @@ class _Erasure:
 
     def _in_bronze(self, spec: Source) -> Expression:
         written = self.entity.written_in(spec.columns, f.col)
-        return written | self.entity.named_in(f.col("_malformed"))
+        return written | self.entity.named_in(f.col("_malformed"), spec.columns)
 
     def _in_quarantine(self, spec: Source) -> Expression:
         def of_row(name: str) -> Expression:
             return f.get_json_object("row", f"$.{name}")
 
         written = self.entity.written_in(spec.columns, of_row)
-        return written | self.entity.named_in(of_row("_malformed"))
+        return written | self.entity.named_in(of_row("_malformed"), spec.columns)
 
     def _in(self, table: Table) -> Expression:
         return self.entity.typed_in(table.schema)

@@ -74,10 +74,31 @@ WAYS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", WAYS)
-def test_spark_knows_the_entity_as_python_does(spark: SparkSession, kind: str) -> None:
-    value, texts = WAYS[kind]
-    entity, columns = Entity({"who": value}), {"who": Column.model_validate({"type": kind})}
+# By the format of a column, and its zone.
+WRITTEN: dict[tuple[str, str | None], Any] = {
+    ("d/M/yyyy", None): (
+        "2024-02-01",
+        ["1/2/2024", "01/02/2024", " 1/2/2024\t", "2/1/2024", "2024-02-01", "x", None],
+    ),
+    ("yyyy-MM-dd H:mm", "Europe/Vienna"): (
+        "2024-07-01T05:00Z",
+        ["2024-07-01 7:00", "2024-07-01 07:00", "2024-07-01 5:00", "2024-07-01T05:00Z", None],
+    ),
+}
+CASES = [
+    *((Column.model_validate({"type": kind}), *ways) for kind, ways in WAYS.items()),
+    *(
+        (Column(type="timestamp" if zone else "date", format=written, zone=zone), *ways)
+        for (written, zone), ways in WRITTEN.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "texts"), CASES)
+def test_spark_knows_the_entity_as_python_does(
+    spark: SparkSession, column: Column, value: str, texts: list[str | None]
+) -> None:
+    entity, columns = Entity({"who": value}), {"who": column}
     owns = entity.owns(columns)
     rows = spark.createDataFrame([(text,) for text in texts], "who string")
     found = rows.select(entity.written_in(columns, f.col)).collect()
@@ -105,3 +126,12 @@ def test_a_moment_may_be_said_without_its_seconds(spark: SparkSession) -> None:
     schema = StructType([StructField("at", TYPES["timestamp"])])
     rows = spark.createDataFrame([(dt.datetime(2024, 7, 1, 5, tzinfo=dt.UTC),)], schema)
     assert rows.where(Entity({"at": "2024-07-01T05:00Z"}).typed_in(schema)).count() == 1
+
+
+def test_raw_text_names_a_day_in_the_format_of_its_column() -> None:
+    entity = Entity({"day": "2024-02-01", "who": "42"})
+    columns = {"day": Column(type="date", format="d/M/yyyy"), "who": Column(type="integer")}
+    for text in ("42,1/2/2024,x,y", "01/02/2024;42", "2024-02-01 42"):
+        assert entity.is_named_in(text, columns), text
+    for text in ("42,2/1/2024", "42,11/2/2024", "42,1/2/20240", "43,1/2/2024"):
+        assert not entity.is_named_in(text, columns), text

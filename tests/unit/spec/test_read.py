@@ -258,6 +258,47 @@ MISFITS = [
     ),
     (
         "days_late: {type: number}",
+        "days_late: {type: number, format: M/d/yyyy}",
+        "21: sources.loans.columns.days_late.format: dates and timestamps have a format, and this "
+        "is of type number",
+    ),
+    (
+        "day: {type: date}",
+        "day: {type: date, format: MM/DD/YYYY}",
+        "18: sources.loans.columns.day.format: 'MM/DD/YYYY' has 'DD', and what is read is yyyy, "
+        "yy, M, MM, MMM, MMMM, d, dd, H, HH, h, hh, a, m, mm, s, ss, SSS, XXX, XX, Z; other text "
+        "is in quotes, such as 'T'",
+    ),
+    (
+        "day: {type: date}",
+        "day: {type: date, format: 'yyyy-MM-dd HH:mm', zone: UTC}",
+        "18: sources.loans.columns.day.zone: a date is the day as it is written, in no zone: take "
+        "it out, or declare a timestamp",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, format: 'yyyy-MM-dd HH:mm'}",
+        "21: sources.loans.columns.due.format: 'yyyy-MM-dd HH:mm' says no zone: add `zone`, such "
+        "as Europe/Vienna, or XXX",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, format: 'yyyy-MM-dd HH:mmXXX', zone: UTC}",
+        "21: sources.loans.columns.due.zone: the format 'yyyy-MM-dd HH:mmXXX' says the zone "
+        "itself: take it out",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, format: 'yyyy-MM-dd HH:mm', zone: Wien}",
+        "21: sources.loans.columns.due.zone: 'Wien' is not an IANA time zone",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, zone: UTC}",
+        "21: sources.loans.columns.due.zone: it is of timestamps with a `format` that says no zone",
+    ),
+    (
+        "days_late: {type: number}",
         "days_late: {type: number, since: 2020-02-01}",
         "21: sources.loans.columns.days_late: since, until and formerly need the source's "
         "`drift: declared`",
