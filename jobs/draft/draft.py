@@ -133,9 +133,17 @@ def _entity(answers: Answers, rows: Sheet) -> Noted:
 def _start(answers: Answers, rows: Sheet) -> dt.date:
     """The first day of the rows; without days, the first one whose cutoff is after the arrival."""
     if answers.date:
-        return dt.date.fromisoformat(str(rows.columns[answers.date].first))
+        return _days(answers.date, rows)[0]
     local = answers.arrived
     return local.date() + dt.timedelta(days=int(local.timetz().replace(tzinfo=None) >= CUTOFF))
+
+
+def _days(name: str, rows: Sheet) -> tuple[dt.date, dt.date]:
+    """The first and the last day of a column of dates, which has some."""
+    column = rows.columns[name]
+    if column.first is None or column.last is None:
+        raise AssertionError(f"{name} has no days")
+    return column.first, column.last
 
 
 def _of_schedule(answers: Answers) -> str:
@@ -161,7 +169,8 @@ def _sources(
         )
     found: dict[str, Any] = {
         rows.name: Noted(
-            source(rows, answers.name, answers.key, more, answers.target.column), _said(rows)
+            source(rows, answers.name, answers.key, more, answers.timezone, answers.target.column),
+            _said(rows),
         )
     }
     for each in partners:
@@ -171,7 +180,9 @@ def _sources(
                 f"date '{start}'", "As if it had been there from the first day on."
             )
         said = f"{_said(each.sheet)} {each.found:.0%} of {rows.name} have a row in it."
-        found[each.sheet.name] = Noted(source(each.sheet, answers.name, each.on, known), said)
+        found[each.sheet.name] = Noted(
+            source(each.sheet, answers.name, each.on, known, answers.timezone), said
+        )
     left = [f"{name} is not joined: {why}." for name, why in alone.items()]
     return Noted(found, "\n".join(left))
 
@@ -187,6 +198,14 @@ def _said(sheet: Sheet) -> str:
         for each in sheet.columns.values()
         if each.mistakes
     ]
+    said += [
+        f"In {each.name}, days and months cannot be told apart (such as {each.also.example}): it "
+        f"may be {each.also.format!r} as well."
+        for each in sheet.columns.values()
+        if each.also
+    ]
+    if without := [each.name for each in sheet.columns.values() if each.has_no_zone]:
+        said.append(f"The time zone of {', '.join(without)} is not in the file: say which it is.")
     return " ".join(said)
 
 
@@ -242,8 +261,7 @@ def _split(answers: Answers, rows: Sheet) -> Noted:
         if answers.target.kind != "regression":
             split["stratify"] = True
         return Noted(split, "Rows of no day are divided by chance, the same way each time.")
-    column = rows.columns[answers.date]
-    first, last = (dt.date.fromisoformat(str(end)) for end in (column.first, column.last))
+    first, last = _days(answers.date, rows)
     days = max(1, round(SHARE * ((last - first).days + 1)))
     part = f"{days} {'day' if days == 1 else 'days'}"
     return Noted(

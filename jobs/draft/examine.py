@@ -15,7 +15,7 @@ from jobs.draft.labels import labels
 from jobs.draft.leaks import Suspect, suspects
 from jobs.draft.profile import ID
 from jobs.draft.rows import FILE, ROW, Rows, look, spread
-from jobs.draft.texts import numbers, reads
+from jobs.draft.texts import numbers, reads, typed
 from jobs.errors import Unavailable
 from jobs.ingest.landing import landed, landing_store
 from jobs.plan import Plan
@@ -125,8 +125,9 @@ class _Source:
 
     def _of_column(self, name: str) -> Iterator[Finding]:
         column, texts = self.spec.columns[name], self.rows.frame[name]
-        good = reads(texts, column.type)
-        yield from self._bad(~good, (name,), f"have a {name} that is no {column.type}")
+        good = reads(texts, column)
+        written = f" written as {column.format}" if column.format else ""
+        yield from self._bad(~good, (name,), f"have a {name} that is no {column.type}{written}")
         if self.spec.is_required(name) and not column.is_partly_there:
             yield from self._bad(texts.isna(), (name,), f"have no {name}, which is required")
         values = numbers(texts) if (column.min, column.max) != (None, None) else np.array(np.nan)
@@ -188,9 +189,9 @@ class _Together:
         start, end = usecase.schedule.start, usecase.schedule.end
         if not usecase.entity.date:
             return
-        days = self._frame(usecase.entity.source)[usecase.entity.date]
-        days = days[reads(days, "date") & days.notna()]
-        outside = (days < str(start)) | (days > str(end) if end else False)
+        name, source = usecase.entity.date, usecase.entity.source
+        days = typed(self._frame(source)[name], usecase.sources[source].columns[name]).dropna()
+        outside = (days < start) | (days > end if end else False)
         if not outside.any():
             return
         where = _line(self.document, "schedule.start")

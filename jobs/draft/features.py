@@ -111,11 +111,6 @@ def _idle(column: Profile) -> str | None:
     there = column.rows - column.missing
     if there < FEWEST_ROWS <= column.rows:
         return f"only {there:,} of {column.rows:,} rows have it"
-    if column.otherwise is not None:
-        return (
-            f"its dates are written as {column.examples[0]}, and silver reads 2013-01-31 or a "
-            "moment with its zone"
-        )
     return None
 
 

@@ -49,7 +49,7 @@ def _names_something(each: Profile) -> bool:
 
 
 def _leads(each: Profile) -> bool:
-    return each.is_id_like or each.type in ("date", "timestamp") or each.otherwise is not None
+    return each.is_id_like or each.type in ("date", "timestamp")
 
 
 def _together(frame: pd.DataFrame, tried: list[Profile], size: int) -> Iterable[tuple[str, ...]]:

@@ -7,13 +7,15 @@ import getpass
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+import pandas as pd
+
 from jobs.draft.draft import Answers, Draft, draft
 from jobs.draft.keys import candidates, repeated
-from jobs.draft.profile import names_of
+from jobs.draft.profile import Profile, as_written, names_of
 from jobs.draft.sniff import Sheet, sheet
 from jobs.draft.sources import landing
 from jobs.draft.target import likely, target
@@ -86,7 +88,8 @@ def new(
     _require_new(folder)
     sheets = _sheets(files)
     answers = _Asked(wishes, ask or (lambda question, default: default), ask is None)
-    made = draft(answers.all(name, sheets[0]), sheets)
+    said, rows = answers.all(name, sheets[0])
+    made = draft(said, [rows, *sheets[1:]])
     _require_sound(name, made.text, settings.usecases)
     copies = wishes.copy
     if copies is None:
@@ -130,11 +133,15 @@ class _Asked:
     ask: Ask
     nobody: bool
 
-    def all(self, name: str, rows: Sheet) -> Answers:
+    def all(self, name: str, rows: Sheet) -> tuple[Answers, Sheet]:
+        """The answers, and the rows with the column of days as they are meant."""
         column = self._column("target", "Which column is to be predicted?", rows)
         found = target(rows.columns[column], rows.frame[column], self.wishes.type)
         key = self._key(rows, column)
-        date = self._date(rows, key, column)
+        day = self._day(rows, key, column)
+        if day:
+            rows = replace(rows, columns={**rows.columns, day.name: day})
+        date = day.name if day else None
         question = self.wishes.question or self.ask(
             "Which question do the predictions answer?", f"What will {column} be?"
         )
@@ -142,7 +149,7 @@ class _Asked:
         zone = self._zone()
         at = moment(max(each.st_mtime_ns for each in [rows.path.stat()]) // 1000)
         arrived = at.astimezone(ZoneInfo(zone))
-        return Answers(name, question, owner, zone, found, key, date, arrived)
+        return Answers(name, question, owner, zone, found, key, date, arrived), rows
 
     def _column(self, flag: str, question: str, rows: Sheet) -> str:
         if self.wishes.target is None and self.nobody:
@@ -167,7 +174,8 @@ class _Asked:
         _require_unique(rows, key)
         return key
 
-    def _date(self, rows: Sheet, key: Sequence[str], target: str) -> str | None:
+    def _day(self, rows: Sheet, key: Sequence[str], target: str) -> Profile | None:
+        """The column with the day that a row is of, as a date: of a moment in no zone its day."""
         days = [
             each.name
             for each in rows.columns.values()
@@ -180,15 +188,27 @@ class _Asked:
         if said == NOBODY:
             return None
         column = rows.columns[_one_of(rows, said, "date")]
-        if column.type != "date" or column.missing or column.mistakes:
+        is_day = column.type == "date" or column.has_no_zone
+        if not is_day or column.missing or column.mistakes:
             wrong = f"such as {column.examples[0]!r}" if column.examples else "without any value"
             lacks = f", and {column.missing:,} rows without one" if column.missing else ""
             raise Refused(
                 f"{column.name!r} of {rows.path.name} is a {column.type}, {wrong}{lacks}; the day "
-                "of a row is a date written as 2013-01-31, in every row.",
+                "of a row is a date such as 2013-01-31, or a time in no zone, in every row.",
                 "Write it so in the file, or give --date none: then every night predicts all rows.",
             )
-        return column.name
+        meant = self._written(column, rows.frame[column.name])
+        return replace(meant, type="date")
+
+    def _written(self, column: Profile, texts: pd.Series) -> Profile:
+        """The column by the one of its two formats that is meant, if there are two."""
+        if self.nobody or column.format is None or column.also is None:
+            return column
+        ways = (column.format, column.also.format)
+        said = self.ask(f"Is {column.also.example} written as {' or '.join(ways)}?", ways[0])
+        if said not in ways:
+            raise WrongUsage(f"{said!r} is not {' or '.join(ways)}.", "Answer one of the two.")
+        return as_written(column, texts, said)
 
     def _zone(self) -> str:
         zone = self.wishes.timezone or self.ask("In which time zone are its dates?", "UTC")

@@ -74,9 +74,18 @@ def _key(other: Sheet, shared: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def source(
-    sheet: Sheet, name: str, key: Sequence[str], more: Mapping[str, Any], target: str = ""
+    sheet: Sheet,
+    name: str,
+    key: Sequence[str],
+    more: Mapping[str, Any],
+    zone: str,
+    target: str = "",
 ) -> dict[str, Any]:
-    """A source as it is written in the file; rows without the target are there to be predicted."""
+    """A source as it is written in the file; rows without the target are there to be predicted.
+
+    Args:
+        zone: the time zone of moments that say none.
+    """
     form = _format(sheet)
     return {
         "landing": landing(name, sheet),
@@ -86,7 +95,7 @@ def source(
         **more,
         **({"drift": sheet.spec.drift} if sheet.spec.drift != "refuse" else {}),
         "columns": {
-            each.name: _column(each, sheet, key, target) for each in sheet.columns.values()
+            each.name: _column(each, sheet, key, zone, target) for each in sheet.columns.values()
         },
     }
 
@@ -126,8 +135,14 @@ def _format(sheet: Sheet) -> dict[str, Any]:
     return found
 
 
-def _column(each: Profile, sheet: Sheet, key: Sequence[str], target: str) -> dict[str, Any]:
+def _column(
+    each: Profile, sheet: Sheet, key: Sequence[str], zone: str, target: str
+) -> dict[str, Any]:
     found: dict[str, Any] = {"type": each.type}
+    if each.format:
+        found["format"] = each.format
+    if each.has_no_zone:
+        found["zone"] = zone
     if each.header != each.name:
         found["header"] = each.header
     if each.missing == 0 and not each.mistakes and each.name != target:
@@ -164,7 +179,7 @@ def _plain(value: float) -> float | int:
 
 
 def _set(each: Profile, sheet: Sheet) -> list[str]:
-    if each.type != "string" or not 0 < each.distinct <= FEW_TEXTS or each.otherwise:
+    if each.type != "string" or not 0 < each.distinct <= FEW_TEXTS:
         return []
     counts = sheet.frame[each.name].value_counts().drop(list(each.nothing), errors="ignore")
     return sorted(counts.index) if counts.min() >= TIMES_SEEN else []

@@ -44,8 +44,14 @@ def features(spec: dict[str, Any]) -> set[str]:
     return {name for kind in kinds for name in spec["features"].get(kind, [])}
 
 
+def comments(made: Written) -> str:
+    """What a draft says beside its fields, however the lines are folded."""
+    lines = made.path.read_text().splitlines()
+    return " ".join(line.strip(" #") for line in lines if line.strip().startswith("#"))
+
+
 def test_bikes_by_the_hour_leave_out_what_adds_up_to_the_target(settings: Settings) -> None:
-    spec, made = drafted(settings, shared("bike_demand/hour.csv"), target="cnt")
+    spec, made = drafted(settings, shared("bike_demand/hour.csv"), target="cnt", date="none")
     assert spec["label"] == {"source": "hour", "expression": "cnt", "type": "regression"}
     assert spec["entity"] == {"key": ["instant"], "source": "hour"}
     assert not features(spec) & {"cnt", "casual", "registered", "instant"}
@@ -53,6 +59,7 @@ def test_bikes_by_the_hour_leave_out_what_adds_up_to_the_target(settings: Settin
     assert spec["model"]["rule"]["by"] == ["hr"]
     assert "casual + registered is cnt in every row" in made.path.read_text()
     columns = spec["sources"]["hour"]["columns"]
+    assert columns["dteday"] == {"type": "date", "format": "M/d/yyyy", "required": True}
     assert columns["windspeed"] == {"type": "number", "required": True, "min": 0, "max": 1.3}
     assert columns["cnt"] == {"type": "integer", "min": 0, "max": 1500}
 
@@ -65,9 +72,10 @@ def test_tags_of_projects_are_learned_from_their_text(settings: Settings) -> Non
     ]
     assert spec["features"]["text"] == ["title", "description"]
     assert spec["features"]["transforms"] == [
-        {"do": "tfidf", "of": ["title", "description"], "ngrams": [1, 2]}
+        {"do": "calendar", "of": ["created_on"], "parts": ["hour", "day_of_week", "month"]},
+        {"do": "tfidf", "of": ["title", "description"], "ngrams": [1, 2]},
     ]
-    # There is nothing but text, and the rule of thumb needs groups.
+    # There is nothing but text and moments, and the rule of thumb needs groups.
     assert spec["model"]["rule"]["by"] == ["title_words"]
     assert spec["split"] == {"by": "random", "validation": 0.2, "holdout": 0.2, "stratify": True}
 
@@ -131,6 +139,70 @@ def test_rows_of_days_are_known_from_their_day_and_divided_by_time(
     ]
     assert spec["features"]["transforms"][0]["do"] == "calendar"
     assert made.draft.start == dt.date(2020, 1, 1)
+
+
+def test_days_are_taken_as_files_write_them(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", usecases=tmp_path / "usecases")
+    bikes = shared("bike_demand/hour.csv")
+    spec, made = drafted(settings, bikes, target="cnt", date="dteday")
+    assert spec["entity"] == {"key": ["instant"], "date": "dteday", "source": "hour"}
+    assert spec["schedule"]["start"] == dt.date(2011, 1, 1)
+    assert spec["sources"]["hour"]["known"] == "dteday"
+    assert "The file's days go from 2011-01-01 to 2012-12-31" in made.path.read_text()
+    assert checked(made.path.parent).entity.date == "dteday"
+
+
+def test_of_a_moment_in_no_zone_the_day_is_taken(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", usecases=tmp_path / "usecases")
+    projects = shared("content_tags/dataset.csv")
+    spec, made = drafted(settings, projects, target="tag", date="created_on")
+    assert spec["sources"]["dataset"]["columns"]["created_on"] == {
+        **{"type": "date", "format": "yyyy-MM-dd HH:mm:ss", "required": True}
+    }
+    assert spec["entity"]["date"] == "created_on"
+    assert spec["schedule"]["start"] == dt.date(2020, 2, 20)
+    assert checked(made.path.parent).entity.date == "created_on"
+
+
+def test_moments_in_no_zone_are_in_that_of_the_use_case(settings: Settings) -> None:
+    wishes = {"target": "tag", "date": "none", "timezone": "Europe/Vienna"}
+    spec, made = drafted(settings, shared("content_tags/dataset.csv"), **wishes)
+    assert spec["sources"]["dataset"]["columns"]["created_on"] == {
+        "type": "timestamp",
+        "format": "yyyy-MM-dd HH:mm:ss",
+        "zone": "Europe/Vienna",
+        "required": True,
+    }
+    assert "The time zone of created_on is not in the file" in comments(made)
+
+
+AMBIGUOUS = "id,day,shop,sold\n" + "".join(
+    f"{n},{1 + n % 9}/{1 + n % 7}/2011,{n % 4},{n * 37 % 11}\n" for n in range(120)
+)
+
+
+def test_days_that_cannot_be_told_from_months_are_asked_for(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = written(tmp_path, AMBIGUOUS, "sales.csv")
+    spec, made = drafted(settings, path, target="sold", date="day")
+    assert spec["sources"]["sales"]["columns"]["day"]["format"] == "M/d/yyyy"
+    assert spec["schedule"]["start"] == dt.date(2011, 1, 1)
+    assert "it may be 'd/M/yyyy' as well" in comments(made)
+
+
+def test_the_answer_says_what_is_day_and_what_is_month(settings: Settings, tmp_path: Path) -> None:
+    path = written(tmp_path, AMBIGUOUS, "sales.csv")
+
+    def ask(question: str, default: str) -> str:
+        # 1/1/2011 would say nothing.
+        assert "Is 1/1/2011" not in question
+        return "d/M/yyyy" if question.endswith("M/d/yyyy or d/M/yyyy?") else default
+
+    spec, made = drafted(settings, path, target="sold", date="day", ask=ask)
+    assert spec["sources"]["sales"]["columns"]["day"]["format"] == "d/M/yyyy"
+    assert "to 2011-07-09" in comments(made)
+    assert "as well" not in comments(made)
 
 
 def test_a_file_that_cannot_be_joined_is_said(settings: Settings, tmp_path: Path) -> None:

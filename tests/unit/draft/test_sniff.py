@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from jobs.draft.sniff import sheet
 from jobs.errors import DaybreakError
 from jobs.ingest.store import Folder
 from jobs.lake.moments import moment
+from jobs.usecase import Column
 from tests.unit.draft.files import looked, written
 
 ROWS = "Order Id,amount,when\n1,2.5,2020-01-01\n2,,2020-01-02\n"
@@ -71,6 +73,18 @@ def test_other_formats_and_packed_files(tmp_path: Path) -> None:
     path = tmp_path / "r.parquet"
     pd.DataFrame(records).to_parquet(path)
     assert sheet(path, "rows").frame["id"].tolist() == ["1", "2"]
+
+
+def test_moments_of_parquet_without_a_zone_have_a_format(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    moments = [dt.datetime(2020, 1, 1, 5), dt.datetime(2020, 1, 2, 6, 0, 0, 500_000)]
+    pd.DataFrame({"at": moments}).to_parquet(path)
+    at = sheet(path, "rows").columns["at"]
+    assert (at.type, at.format) == ("timestamp", "yyyy-MM-dd'T'HH:mm:ss[.SSSSSSSSS]")
+    column = Column(type="timestamp", format="yyyy-MM-dd'T'HH:mm:ss.SSSSSS", zone="UTC")
+    assert [column.read(text) for text in at.examples] == [
+        each.replace(tzinfo=dt.UTC) for each in moments
+    ]
 
 
 @pytest.mark.parametrize(
