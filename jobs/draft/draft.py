@@ -16,6 +16,7 @@ from jobs.draft.sources import Joined, expectations, joined, source
 from jobs.draft.target import Target
 from jobs.draft.written import Noted, text
 from jobs.errors import Refused
+from jobs.usecase import Format
 
 HEAD = "# yaml-language-server: $schema=../../usecase.schema.json\n# {question}"
 CRON = "0 2 * * *"
@@ -192,6 +193,8 @@ def _said(sheet: Sheet) -> str:
     said = [f"From {sheet.path.name}: {sheet.rows.said}. min and max have room on either side."]
     if sheet.rows.malformed:
         said.append(f"{len(sheet.rows.malformed):,} records could not be split.")
+    if nothing := sheet.spec.format.null[len(Format().null) :]:
+        said.append(f"{', '.join(nothing)} means in every column that there is no value.")
     said += [
         f"In {each.name} some values are no {each.type}, such as {each.mistakes[0]!r}: these rows "
         "go to quarantine."

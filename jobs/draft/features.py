@@ -62,8 +62,7 @@ def choose(
         frame: the rows as text, with the columns of joined files.
     """
     made = Chosen()
-    nothing = columns[target.column].nothing
-    label = target.labels(frame[target.column].where(~frame[target.column].isin(nothing)))
+    label = target.labels(frame[target.column])
     for name, column in columns.items():
         if name == target.column:
             continue

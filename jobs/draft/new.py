@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pandas as pd
 
 from jobs.draft.draft import Answers, Draft, draft
-from jobs.draft.keys import candidates, repeated
+from jobs.draft.keys import candidates, is_unique_by_chance, repeated
 from jobs.draft.profile import Profile, as_written, names_of
 from jobs.draft.sniff import Sheet, sheet
 from jobs.draft.sources import landing
@@ -161,7 +161,11 @@ class _Asked:
         return _one_of(rows, said, flag)
 
     def _key(self, rows: Sheet, target: str) -> tuple[str, ...]:
-        others = {name: each for name, each in rows.columns.items() if name != target}
+        others = {
+            name: each
+            for name, each in rows.columns.items()
+            if name != target and not is_unique_by_chance(each)
+        }
         found = candidates(rows.frame, others)
         if not (said := self.wishes.key):
             if self.nobody and not found:

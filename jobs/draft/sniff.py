@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Sheet:
     Attributes:
         path: where it is.
         name: what its source is called.
-        spec: a source with every column as text.
+        spec: a source with every column as text, and the texts that mean nothing.
         rows: some of its rows.
         columns: what each holds, by name.
     """
@@ -115,6 +115,13 @@ def _looked(path: Path, name: str, kind: str, encoding: str) -> tuple[Sheet | No
     if rows.unreadable:
         return None, rows.unreadable[0][1]
     found = profiles(rows, names)
+    if nothing := sorted({text for each in found.values() for text in each.nothing}):
+        # A file has one list of them: they are missing in every column.
+        form = form.model_copy(update={"null": (*form.null, *nothing)})
+        spec = spec.model_copy(update={"format": form})
+        there = {name: rows.frame[name].where(~rows.frame[name].isin(nothing)) for name in names}
+        rows = replace(rows, frame=rows.frame.assign(**there))
+        found = profiles(rows, names)
     return Sheet(path, name, spec, rows, found), ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,52 @@ def test_a_key_may_be_of_several_columns_with_a_date_among_them(tmp_path: Path) 
     )
     found = sheet(written(tmp_path, text), "sales")
     assert candidates(found.frame, found.columns) == [("day", "shop")]
+
+
+def test_amounts_that_happen_to_differ_name_no_row(settings: Settings, tmp_path: Path) -> None:
+    amounts = [n * n + 7 for n in range(60)]
+    text = "cents,shop,sold\n" + "".join(f"{cents},s{cents % 5},{cents % 2}\n" for cents in amounts)
+    path = written(tmp_path, text)
+    with pytest.raises(Refused, match="no few together, name a row"):
+        drafted(settings, path, target="sold")
+    spec, _ = drafted(settings, path, target="sold", key=("cents",))
+    assert spec["entity"]["key"] == ["cents"]
+
+
+def test_a_word_that_means_nothing_elsewhere_is_no_value_of_a_category(
+    settings: Settings, tmp_path: Path
+) -> None:
+    text = "house_id,area,garage,sold\n" + "".join(
+        f"{n},{'none' if n % 9 == 0 else n % 7},{('none', 'double', 'single')[n % 3]},{n % 2}\n"
+        for n in range(90)
+    )
+    spec, made = drafted(settings, written(tmp_path, text, "houses.csv"), target="sold")
+    assert spec["sources"]["houses"]["format"]["null"] == ["", "NA", "none"]
+    columns = spec["sources"]["houses"]["columns"]
+    assert columns["garage"] == {"type": "string", "values": ["double", "single"]}
+    said = " ".join(made.path.read_text().replace("#", " ").split())
+    assert "none means in every column that there is no value." in said
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        (range(-1000, -998), {"min": -1100, "max": -990}),
+        (range(-80, -19), {"min": -110, "max": 10}),
+        (range(-5, 6), {"min": -10, "max": 10}),
+        ([1e-12, 3e-12], {"min": 0, "max": 4e-12}),
+        ([0.1, 0.3], {"min": 0, "max": 0.4}),
+    ],
+)
+def test_ends_of_numbers_have_room_on_both_sides(
+    settings: Settings, tmp_path: Path, values: Sequence[float], ends: dict[str, float]
+) -> None:
+    text = "row_id,depth,sold\n" + "".join(
+        f"{n},{values[n % len(values)]},{n % 2}\n" for n in range(4 * len(values))
+    )
+    spec, _ = drafted(settings, written(tmp_path, text, "ends.csv"), target="sold")
+    depth = spec["sources"]["ends"]["columns"]["depth"]
+    assert {name: depth[name] for name in ends} == ends
 
 
 def test_without_a_key_it_is_refused(settings: Settings, tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_a_missing_file_and_one_of_no_format(tmp_path: Path) -> None:
         (["0", "1"], "integer"),
         (["1"] * 200 + ["x"], "integer"),
         (["1"] * 20 + ["x"], "string"),
+        (["1"] * 200 + ["2.5"], "number"),
+        (["1"] * 400 + ["2.5", "x"], "number"),
         (["none", "some"], "string"),
     ],
 )
@@ -128,6 +130,15 @@ def test_types_bear_with_codes_and_a_few_mistakes(
 ) -> None:
     text = "a,b\n" + "".join(f"{value},0\n" for value in values)
     assert looked(tmp_path, text).columns["a"].type == kind
+
+
+def test_what_means_nothing_in_one_column_is_missing_in_all(tmp_path: Path) -> None:
+    text = "area,garage\n" + "70,none\n80,double\n?,single\nnone,double\n" * 5
+    found = looked(tmp_path, text)
+    assert found.spec.format.null == ("", "NA", "?", "none")
+    area, garage = found.columns.values()
+    assert (area.type, area.missing, garage.missing, garage.distinct) == ("integer", 10, 5, 2)
+    assert found.frame["garage"].isna().sum() == 5
 
 
 def test_of_a_large_file_a_sample_is_kept_and_said(tmp_path: Path) -> None:
