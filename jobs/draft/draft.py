@@ -86,7 +86,7 @@ def draft(answers: Answers, sheets: Sequence[Sheet]) -> Draft:
         "about": {"question": answers.question, "owner": answers.owner},
         "entity": _entity(answers, rows),
         "timezone": Noted(answers.timezone, "Dates are local to it."),
-        "schedule": Noted({"cron": CRON, "start": start}, _of_schedule(answers)),
+        "schedule": _schedule(answers, rows, start),
         "cutoff": Noted(f"{CUTOFF:%H:%M}", "Only what had arrived by then is used for a date."),
         "sources": _sources(answers, rows, partners, alone, start),
         "label": _label(answers, rows.name),
@@ -147,10 +147,16 @@ def _days(name: str, rows: Sheet) -> tuple[dt.date, dt.date]:
     return column.first, column.last
 
 
-def _of_schedule(answers: Answers) -> str:
-    if answers.date:
-        return f"Every night at two, from the first {answers.date} in the file on."
-    return "Every night at two, from the first one that the file was there for."
+def _schedule(answers: Answers, rows: Sheet, start: dt.date) -> Noted:
+    found: dict[str, Any] = {"cron": CRON, "start": start}
+    if not answers.date:
+        return Noted(found, "Every night at two, from the first one that the file was there for.")
+    found["end"] = _days(answers.date, rows)[1]
+    return Noted(
+        found,
+        f"Every night at two, from the first to the last {answers.date} in the file: a training "
+        "without a date is of the last one. Take `end` out once files of newer days come.",
+    )
 
 
 def _sources(

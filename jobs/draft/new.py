@@ -29,7 +29,7 @@ from jobs.spec.read import checked
 
 # A question and the answer that is taken if there is none.
 Ask = Callable[[str, str], str]
-NOBODY = "none"
+NO_DAY = "none"
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,14 @@ class Written:
         draft: what it says.
         delivered: the files that were put into the landing root, by their names in it.
         wanted: what is still to be put there: the file and the pattern it must match.
+        date: the first prediction date, if it has yet to come: a run must be told of it.
     """
 
     path: Path
     draft: Draft
     delivered: tuple[str, ...]
     wanted: tuple[tuple[Path, str], ...]
+    date: dt.date | None
 
 
 def new(
@@ -97,9 +99,13 @@ def new(
     folder.mkdir(parents=True)
     path = folder / "usecase.yaml"
     path.write_text(made.text, encoding="utf-8")
+    today = dt.datetime.now(ZoneInfo(said.timezone)).date()
+    date = made.start if made.start > today else None
     if not copies:
-        return Written(path, made, (), tuple((each.path, landing(name, each)) for each in sheets))
-    return Written(path, made, tuple(_deliver(settings, name, each) for each in sheets), ())
+        wanted = tuple((each.path, landing(name, each)) for each in sheets)
+        return Written(path, made, (), wanted, date)
+    delivered = tuple(_deliver(settings, name, each) for each in sheets)
+    return Written(path, made, delivered, (), date)
 
 
 def _require_new(folder: Path) -> None:
@@ -180,16 +186,19 @@ class _Asked:
 
     def _day(self, rows: Sheet, key: Sequence[str], target: str) -> Profile | None:
         """The column with the day that a row is of, as a date: of a moment in no zone its day."""
-        days = [
-            each.name
-            for each in rows.columns.values()
-            if each.type == "date" and each.distinct > 1 and not each.missing
-        ]
-        default = next((name for name in (*key, *days) if name in days and name != target), NOBODY)
         said = self.wishes.date
+        if said is None and self.nobody:
+            # A date may as well be a birthday: what a row is of, only a person knows.
+            return None
         if said is None:
-            said = self.ask("Which column is the day that a row is of?", default)
-        if said == NOBODY:
+            days = [
+                each.name
+                for each in rows.columns.values()
+                if each.type == "date" and each.distinct > 1 and not each.missing
+            ]
+            possible = (name for name in (*key, *days) if name in days and name != target)
+            said = self.ask("Which column is the day that a row is of?", next(possible, NO_DAY))
+        if said == NO_DAY:
             return None
         column = rows.columns[_one_of(rows, said, "date")]
         is_day = column.type == "date" or column.has_no_zone

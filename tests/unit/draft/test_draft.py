@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
+from jobs import display
 from jobs.draft import new as drafting
 from jobs.draft.keys import candidates
 from jobs.draft.new import Ask, Wishes, Written, new
 from jobs.draft.sniff import sheet
 from jobs.errors import DaybreakError, Refused, WrongUsage
+from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.spec.read import checked
 from tests.unit.draft.files import planes, shared, written
@@ -125,7 +129,8 @@ def test_rows_of_days_are_known_from_their_day_and_divided_by_time(
     )
     spec, made = drafted(settings, flights, aircraft, target="late", date="day")
     assert spec["entity"] == {"key": ["flight"], "date": "day", "source": "flights"}
-    assert spec["schedule"]["start"] == dt.date(2020, 1, 1)
+    days = (dt.date(2020, 1, 1), dt.date(2020, 1, 20))
+    assert (spec["schedule"]["start"], spec["schedule"]["end"]) == days
     source = spec["sources"]["flights"]
     assert (source["date"], source["known"]) == ("day", "day")
     assert spec["sources"]["aircraft"]["known"] == "date '2020-01-01'"
@@ -204,6 +209,39 @@ def test_the_answer_says_what_is_day_and_what_is_month(settings: Settings, tmp_p
     assert spec["sources"]["sales"]["columns"]["day"]["format"] == "d/M/yyyy"
     assert "to 2011-07-09" in comments(made)
     assert "as well" not in comments(made)
+
+
+def test_without_a_word_a_date_in_a_file_is_no_day_of_its_rows(
+    settings: Settings, tmp_path: Path
+) -> None:
+    spec, _ = drafted(settings, written(tmp_path, FLIGHTS, "flights.csv"), target="late")
+    assert "date" not in spec["entity"]
+    assert "known" not in spec["sources"]["flights"]
+    assert "day" in spec["features"]["timestamp"]
+    assert "end" not in spec["schedule"]
+
+
+def test_the_first_date_is_named_if_it_has_yet_to_come(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As that of a file that came today after two, which tonight's cutoff is the first to know."""
+    path = written(tmp_path, FLIGHTS, "flights.csv")
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    arrived = tomorrow.replace(hour=1).timestamp()
+    os.utime(path, (arrived, arrived))
+    _, made = drafted(settings, path, target="late")
+    assert made.date == made.draft.start == tomorrow.date()
+    display.drafted(made, settings.landing)
+    commands = capsys.readouterr().out.replace("\n", " ")
+    assert f"trigger mine train --date {made.date}`" in commands
+    assert f"trigger mine nightly --date {made.date}`" in commands
+
+
+def test_a_first_date_that_has_come_needs_no_naming(settings: Settings, tmp_path: Path) -> None:
+    path = written(tmp_path, FLIGHTS, "flights.csv")
+    os.utime(path, (0, 0))
+    _, made = drafted(settings, path, target="late")
+    assert made.date is None
 
 
 def test_a_file_that_cannot_be_joined_is_said(settings: Settings, tmp_path: Path) -> None:
@@ -349,3 +387,17 @@ def test_the_spec_takes_a_draft(tmp_path: Path, date: str) -> None:
     aircraft = written(tmp_path, AIRCRAFT, "aircraft.csv")
     _, made = drafted(settings, flights, aircraft, target="late", date=date)
     assert checked(made.path.parent).entity.date == (None if date == "none" else date)
+
+
+def test_a_dated_draft_has_rows_to_train_on_without_a_date(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", usecases=tmp_path / "usecases")
+    path = written(tmp_path, FLIGHTS, "flights.csv")
+    drafted(settings, path, target="late", date="day")
+    plan = Plan.of("mine", settings)
+    # What a run without a date is of, as the use case has ended.
+    newest = plan.usecase.schedule.end
+    assert newest
+    split = plan.split(newest)
+    days = {dt.date.fromisoformat(day) for day in pd.read_csv(path)["day"]}
+    for part in (split.train, split.validation, split.holdout):
+        assert days.issuperset(part)
