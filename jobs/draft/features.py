@@ -70,11 +70,7 @@ def choose(
             made.left_out[name] = why
         else:
             made.kinds[name] = kind_of(column)
-    looked_at = {
-        name: as_values(frame[name], columns[name].type)
-        for name, kind in made.kinds.items()
-        if kind in ("number", "category")
-    }
+    looked_at = {name: as_values(frame[name], columns[name].type) for name in made.kinds}
     made.suspects = suspects(looked_at, label, target.kind, target.column)
     for found in made.suspects:
         for name in found.columns:

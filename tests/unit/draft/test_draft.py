@@ -244,6 +244,23 @@ def test_a_first_date_that_has_come_needs_no_naming(settings: Settings, tmp_path
     assert made.date is None
 
 
+def test_what_is_filled_only_once_the_label_is_known_is_left_out_whatever_it_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    text = "customer_id,region,cancelled_on,closed_at,reason,churned\n" + "".join(
+        f"{n},r{n % 5},2020-02-{1 + n % 28:02},2020-03-01T10:{n % 60:02}:00Z,"
+        f"said on call {n} that it is too dear,yes\n"
+        if n % 3 == 0
+        else f"{n},r{n % 5},,,,no\n"
+        for n in range(600)
+    )
+    spec, made = drafted(settings, written(tmp_path, text, "customers.csv"), target="churned")
+    assert features(spec) == {"region"}
+    for name in ("cancelled_on", "closed_at", "reason"):
+        said = made.draft.features.left_out[name]
+        assert said.startswith(f"{name} is filled only where churned is")
+
+
 def test_a_file_that_cannot_be_joined_is_said(settings: Settings, tmp_path: Path) -> None:
     flights = written(tmp_path, FLIGHTS, "flights.csv")
     other = written(tmp_path, "tailnum,seats\nN1,1\nN1,2\n", "other.csv")
