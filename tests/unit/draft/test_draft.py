@@ -115,7 +115,7 @@ def test_known_sets_have_the_type_of_their_target(
     frame.to_csv(path, index=False)
     spec, _ = drafted(settings, path, target="target")
     assert (spec["label"]["type"], spec["label"]["expression"]) == (kind, expression)
-    assert len(features(spec)) == frame.shape[1] - 2
+    assert len(features(spec) - set(spec["features"].get("expressions", ()))) == frame.shape[1] - 2
     for column in spec["sources"]["known"]["columns"].values():
         assert "header" not in column or column["header"] in frame.columns
 
@@ -259,6 +259,18 @@ def test_what_is_filled_only_once_the_label_is_known_is_left_out_whatever_it_is(
     for name in ("cancelled_on", "closed_at", "reason"):
         said = made.draft.features.left_out[name]
         assert said.startswith(f"{name} is filled only where churned is")
+
+
+def test_a_number_of_many_values_makes_a_rule_of_thumb_by_its_steps(
+    settings: Settings, tmp_path: Path
+) -> None:
+    text = "row_id,noise,size,size_step,price\n" + "".join(
+        f"{n},{n * 7919 % 1009 / 3},{n / 4},{n * n % 977},{n // 60 + n % 2}\n" for n in range(600)
+    )
+    spec, _ = drafted(settings, written(tmp_path, text, "homes.csv"), target="price")
+    assert spec["model"]["rule"]["by"] == ["size_step_2"]
+    assert spec["features"]["expressions"] == {"size_step_2": "floor(size / 15)"}
+    assert "size_step_2" in spec["features"]["numeric"]
 
 
 def test_a_file_that_cannot_be_joined_is_said(settings: Settings, tmp_path: Path) -> None:
