@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -266,7 +267,7 @@ class _Erasure:
                 self._unsearched(file.name, str(error))
                 continue
             if gone:
-                store.deliver(file.name, less, file.arrived_at)
+                store.deliver(file.name, BytesIO(less), file.arrived_at)
                 self._note(f"landing {file.name}", gone)
             if gone or file.name in taken:
                 changed.append((file, less))
