@@ -93,9 +93,7 @@ def new(
     said, rows = answers.all(name, sheets[0])
     made = draft(said, [rows, *sheets[1:]])
     _require_sound(name, made.text, settings.usecases)
-    copies = wishes.copy
-    if copies is None:
-        copies = answers.ask(f"Copy into {settings.landing}? yes or no", "yes") == "yes"
+    copies = answers.copies(settings.landing)
     folder.mkdir(parents=True)
     path = folder / "usecase.yaml"
     path.write_text(made.text, encoding="utf-8")
@@ -156,6 +154,17 @@ class _Asked:
         at = moment(max(each.st_mtime_ns for each in [rows.path.stat()]) // 1000)
         arrived = at.astimezone(ZoneInfo(zone))
         return Answers(name, question, owner, zone, found, key, date, arrived), rows
+
+    def copies(self, landing: str) -> bool:
+        """Whether the files are to be put where the use case looks for them."""
+        if self.wishes.copy is not None:
+            return self.wishes.copy
+        said = self.ask(f"Copy into {landing}? yes or no", "yes").strip().lower()
+        if said not in ("y", "yes", "n", "no"):
+            raise WrongUsage(
+                f"{said!r} is neither yes nor no.", "Give --copy or --no-copy, or answer yes or no."
+            )
+        return said in ("y", "yes")
 
     def _column(self, flag: str, question: str, rows: Sheet) -> str:
         if self.wishes.target is None and self.nobody:
@@ -293,5 +302,6 @@ def _deliver(settings: Settings, name: str, of: Sheet) -> str:
     """Put a file into the landing root, with the time that it was last written as its arrival."""
     to = landing(name, of).replace("*", of.name, 1)
     at: dt.datetime = moment(of.path.stat().st_mtime_ns // 1000)
-    store(settings.landing, settings.s3_endpoint).deliver(to, of.path.read_bytes(), at)
+    with of.path.open("rb") as content:
+        store(settings.landing, settings.s3_endpoint).deliver(to, content, at)
     return to

@@ -27,6 +27,15 @@ from tests.unit.draft.files import planes, shared, written
 FLIGHTS = "flight,day,tailnum,late\n" + "".join(
     f"{n},2020-01-{1 + n % 20:02},N{n % 7},{n % 3 == 0}\n" for n in range(140)
 )
+# All that is asked but for the copy.
+SAID = {
+    "target": "late",
+    "key": ("flight",),
+    "date": "none",
+    "question": "Which?",
+    "owner": "crew",
+    "timezone": "UTC",
+}
 AIRCRAFT = "tailnum,seats,day\n" + "".join(f"N{n},{100 + n},built {n}\n" for n in range(7))
 
 
@@ -384,6 +393,28 @@ def test_questions_are_asked_with_a_default(settings: Settings, tmp_path: Path) 
     assert asked["Which column is the day that a row is of?"] == "day"
     assert asked["In which time zone are its dates?"] == "UTC"
     assert len(asked) == 7
+
+
+@pytest.mark.parametrize(
+    ("said", "copies"),
+    [("y", True), ("Yes", True), ("YES ", True), ("n", False), ("No", False)],
+)
+def test_yes_is_said_in_several_ways(
+    settings: Settings, tmp_path: Path, said: str, copies: bool
+) -> None:
+    def ask(question: str, default: str) -> str:
+        return said if question.startswith("Copy into") else default
+
+    path = written(tmp_path, FLIGHTS, "flights.csv")
+    _, made = drafted(settings, path, ask=ask, copy=None)
+    assert bool(made.delivered) is copies
+
+
+def test_what_is_neither_yes_nor_no_is_asked_about(settings: Settings, tmp_path: Path) -> None:
+    path = written(tmp_path, FLIGHTS, "flights.csv")
+    with pytest.raises(WrongUsage, match="'perhaps' is neither yes nor no"):
+        drafted(settings, path, ask=lambda *_: "perhaps", copy=None, **SAID)
+    assert not settings.usecases.exists()
 
 
 def test_a_copy_has_the_time_of_the_file_as_its_arrival(settings: Settings, tmp_path: Path) -> None:
