@@ -369,8 +369,12 @@ def _scored(
     groups: tuple[str, ...] = ()
     if cut is not None and cut.grouped:
         rows, groups = rows.withColumn(GROUP, F.xxhash64(*cut.columns)), (GROUP,)
-    keep = ("prediction_date", "label", *groups, *(f"_slice_{name}" for name in names))
-    found = with_scores(rows, models, keep).toArrow()
+    # Rows are drawn by their places, which must not be those that Spark hands them over in.
+    unique = ctx.plan.usecase.entity.unique
+    order = {f"_unique_{place}": F.col(name) for place, name in enumerate(unique)}
+    keep = ("prediction_date", "label", *order, *groups, *(f"_slice_{name}" for name in names))
+    found = with_scores(rows.withColumns(order), models, keep).toArrow()
+    found = found.sort_by([(name, "ascending") for name in order])
     holdout = Holdout(
         labels=found["label"].to_numpy(),
         dates=found["prediction_date"].to_numpy().astype("datetime64[D]"),
