@@ -711,7 +711,8 @@ class Imbalance(Spec):
         gt=0,
         lt=1,
         description="The share that yes has then. Without it `weight` lets all classes count "
-        "alike; `undersample` needs it.",
+        "alike; `undersample` needs it, and leaves out nothing where it would have to be of the "
+        "rarer class.",
     )
 
     @property
@@ -1131,6 +1132,13 @@ class UseCase(Spec):
                 raise Misfit("split.group", f"{name!r} is neither in the key nor a feature{near}")
             if kinds[name] != "category":
                 raise Misfit("split.group", f"{name!r} is a {kinds[name]}, which names no groups")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_keep_groups(self) -> Self:
+        if self.folds and self.folds.by != "time" and isinstance(self.split, GroupSplit):
+            said = f"it tears rows of one {self.split.group} apart, which split keeps together"
+            raise Misfit("folds.by", f"{said}: take folds out, or test on later rows: `by: time`")
         return self
 
     @model_validator(mode="after")

@@ -561,6 +561,11 @@ LABELS = [
         "44: field 'folds.by' is missing",
     ),
     (
+        {"slices:": "split: {by: group, group: shelf}\nfolds: {by: random}\nslices:"},
+        "45: folds.by: it tears rows of one shelf apart, which split keeps together: take folds "
+        "out, or test on later rows: `by: time`",
+    ),
+    (
         {
             "key: [day, book], date": "key: [day, label], date",
             "    key: [day, book]\n": "    key: [day, label]\n",
