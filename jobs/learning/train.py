@@ -109,13 +109,16 @@ def train(
             _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
+    rows_learned = f"{trained.rows['train']} rows of {split.train}"
+    if trained.kept < trained.rows["train"]:
+        rows_learned += f" ({trained.kept} after undersampling)"
     return StepResult(
         step="train",
         use_case=ctx.plan.name,
         dates=ctx.dates,
         sentence=(
-            f"{len(trained.models)} candidates learned from {trained.rows['train']} rows of "
-            f"{split.train}; on validation {best} is best, with {said}."
+            f"{len(trained.models)} candidates learned from {rows_learned}; on validation {best} "
+            f"is best, with {said}."
         ),
         rows=trained.rows,
         facts={"run_id": run_id},
