@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from jobs.datetime_format import DatetimeFormat, datetime_format
-from jobs.declared import Join, Types, Window, below, columns
+from jobs.declared import DATE, Join, Types, Window, below, columns
 from jobs.fields import Days, Name, Spec, Time
 from jobs.guess import guess
 from jobs.label_types import LABEL_TYPES, LabelType, score_column
@@ -393,6 +393,11 @@ class Source(Spec):
 FEWEST_CLASSES = 3
 # Of a column in Postgres.
 LONGEST_COLUMN = 63
+# Columns that the platform makes: beside features, where a model is trained and watched; beside
+# those of them that are published; and beside the key, in all tables of gold.
+BESIDE_FEATURES = ("label", "score", "prediction")
+BESIDE_PUBLISHED = ("model_version", "batch_id", "published_at", "scored_at")
+BESIDE_KEY = (*BESIDE_FEATURES, *BESIDE_PUBLISHED, "matured_at")
 # What a row of a table in the warehouse's schema `feedback` has beside the entity's key.
 FEEDBACK_COLUMNS = ("feedback_id", "label", "labelled_by", "labelled_at")
 
@@ -1019,6 +1024,24 @@ class UseCase(Spec):
             raise Misfit("split.by", said)
         if self.folds and self.folds.by == "time":
             raise Misfit("folds.by", said)
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        used = {
+            f"sources.{self.entity.source}.columns": (
+                self.sources[self.entity.source].columns,
+                (DATE,),
+            ),
+            "entity.key": (self.entity.key, BESIDE_KEY),
+            "features": (self.features.names, BESIDE_FEATURES),
+            "predict.columns": (self.predict.columns, BESIDE_PUBLISHED),
+        }
+        for field, (names, taken) in used.items():
+            for name in names:
+                if name in taken:
+                    said = f"{name!r} is a column that the platform makes itself: call it otherwise"
+                    raise Misfit(field, f"{said} (a column of files has `header: {name}` then)")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -188,14 +188,20 @@ def _found(there: pd.Series) -> tuple[Found, tuple[str, ...]]:
     return Found(Column(type="string")), ()
 
 
-def names_of(headers: Iterable[str]) -> dict[str, str]:
-    """A name that a use case may have for each header that is one, in order."""
+def names_of(headers: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """A name that a use case may have for each header that is one, in order.
+
+    Args:
+        taken: names that it may not have.
+    """
     found: dict[str, str] = {}
     for header in headers:
         if not header.strip():
             continue
         plain = re.sub(r"[^a-z0-9]+", "_", _split_words(header).lower()).strip("_") or "column"
         plain = (plain if plain[0].isalpha() else f"c_{plain}")[:44]
+        if plain in taken:
+            plain = f"{plain}_in_file"
         ends = ("", *(f"_{number}" for number in range(2, 1000)))
         name = next(plain + end for end in ends if plain + end not in found)
         found[name] = header

@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from jobs.declared import DATE
 from jobs.draft.profile import Profile, names_of, profiles
 from jobs.draft.rows import Rows, landed_file, look
 from jobs.errors import Refused, WrongUsage
 from jobs.ingest.store import Folder
 from jobs.ingest.text import Limits, Text, Unreadable
 from jobs.lake.moments import moment
-from jobs.usecase import Arrives, Column, Format, Source
+from jobs.usecase import BESIDE_KEY, Arrives, Column, Format, Source
 
 ENDINGS = {
     **dict.fromkeys(("csv", "tsv", "txt", "data"), "csv"),
@@ -97,7 +98,7 @@ def _looked(path: Path, name: str, kind: str, encoding: str) -> tuple[Sheet | No
         return None, str(error)
     if twice := next((each for each in headers if headers.count(each) > 1 and each), None):
         return None, f"has the column {twice!r} twice"
-    names = names_of(headers)
+    names = names_of(headers, (DATE, *BESIDE_KEY))
     if not names:
         return None, "has no column with a name"
     columns = {name: Column(type="string", header=header) for name, header in names.items()}

@@ -32,6 +32,15 @@ def test_columns_get_names_and_types_and_keep_their_headers(tmp_path: Path) -> N
     assert (amount.rows, amount.missing, amount.least, amount.most) == (2, 1, 2.5, 2.5)
 
 
+def test_a_column_that_the_platform_has_itself_gets_another_name(tmp_path: Path) -> None:
+    found = looked(tmp_path, "Score,label,a\n1,2,3\n4,5,6\n")
+    assert [(c.name, c.header) for c in found.columns.values()] == [
+        ("score_in_file", "Score"),
+        ("label_in_file", "label"),
+        ("a", "a"),
+    ]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     text = 'a,b,c\n1,"x? y? z",2\n3,w,4\n'.replace(",", delimiter).replace("?", ",;")

@@ -567,12 +567,40 @@ LABELS = [
     ),
     (
         {
+            "key: [day, book], date": "key: [day, labelled_by], date",
+            "    key: [day, book]\n": "    key: [day, labelled_by]\n",
+            "      book: {type": "      labelled_by: {type",
+            "maturity: 28 days": "maturity: 28 days\n  feedback: true",
+        },
+        "35: label.feedback: 'labelled_by' in entity.key is a column of every table of feedback "
+        "already",
+    ),
+    (
+        {"      book: {type": "      prediction_date: {type: date}\n      book: {type"},
+        "17: sources.loans.columns: 'prediction_date' is a column that the platform makes itself: "
+        "call it otherwise (a column of files has `header: prediction_date` then)",
+    ),
+    (
+        {
             "key: [day, book], date": "key: [day, label], date",
             "    key: [day, book]\n": "    key: [day, label]\n",
             "      book: {type": "      label: {type",
-            "maturity: 28 days": "maturity: 28 days\n  feedback: true",
         },
-        "35: label.feedback: 'label' in entity.key is a column of every table of feedback already",
+        "6: entity.key: 'label' is a column that the platform makes itself: call it otherwise "
+        "(a column of files has `header: label` then)",
+    ),
+    (
+        {"    - month": "    - month\n    - score"},
+        "35: features: 'score' is a column that the platform makes itself: call it otherwise "
+        "(a column of files has `header: score` then)",
+    ),
+    (
+        {
+            "    - month": "    - month\n    - batch_id",
+            "predict: {columns: [month": "predict: {columns: [batch_id",
+        },
+        "52: predict.columns: 'batch_id' is a column that the platform makes itself: call it "
+        "otherwise (a column of files has `header: batch_id` then)",
     ),
 ]
 
