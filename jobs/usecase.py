@@ -655,7 +655,8 @@ class Folds(Spec):
         description="`stratified`: each row is tested once, and each class keeps its share in each "
         "fold; `random`: the same without classes; `time`: each fold is tested on the rows that "
         "come after those that it learns from, in the order of prediction date and key. The first "
-        "two are drawn by a hash of the entity's key and `model.seed`."
+        "two are drawn by a hash of the entity's key and `model.seed`, and tear groups apart, so "
+        "they do not go with `split: {by: group}`."
     )
     number: int = Field(default=5, ge=2, le=50, description="How many folds.")
     validation: float = Field(
@@ -689,7 +690,11 @@ class Folds(Spec):
 class Rate(Spec):
     """A rule-of-thumb candidate: the label's rate or mean by group, shrunk towards that of all."""
 
-    by: tuple[Name, ...] = Field(min_length=1, description="Features whose values make a group.")
+    by: tuple[Name, ...] = Field(
+        min_length=1,
+        description="Features whose values make a group. Of more than 10 000 groups the smallest "
+        "have the overall rate.",
+    )
     prior_rows: float = Field(default=50.0, gt=0, description="Weight of the overall rate.")
 
 
