@@ -197,7 +197,7 @@ def check(
 ) -> None:
     """Read a use-case file and the files that have landed, and say what is wrong with them.
 
-    Exit code 1 if a night or a training would stop at it.
+    Exit code 1 if a night or a training would stop at it, or a feature gives the answer away.
     """
     from jobs.draft.examine import examine
     from jobs.quality import gate

@@ -91,6 +91,12 @@ class Join(Spec):
                 f"a row of {self.source} is named by {', '.join(source.key)}: match all of its "
                 "key and nothing else, or say by `as_of` which of several rows is taken",
             )
+        if self.as_of is None and source.is_daily and source.date not in source.key:
+            raise Misfit(
+                "by",
+                f"{self.source} has rows of the same key on several days, because its key lacks "
+                f"{source.date}: say by `as_of` which of them is taken",
+            )
         if self.as_of is not None:
             self._in_time(self.as_of, rows, source, history)
         made = {}

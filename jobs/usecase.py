@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from jobs.declared import Join, Types, Window, below, columns
+from jobs.datetime_format import DatetimeFormat, datetime_format
+from jobs.declared import DATE, Join, Types, Window, below, columns
 from jobs.fields import Days, Name, Spec, Time
 from jobs.guess import guess
 from jobs.label_types import LABEL_TYPES, LabelType, score_column
@@ -96,11 +97,36 @@ class Schedule(Spec):
         return value
 
 
+def known_zone(name: str) -> str:
+    """The name of a time zone, if it is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    zones = available_timezones()
+    if name not in zones:
+        raise ValueError(f"{name!r} is not an IANA time zone{guess(name, zones)}")
+    return name
+
+
 class Column(Spec):
     """One column of a source: its type and the rules a row must pass."""
 
     type: Literal["string", "integer", "number", "boolean", "date", "timestamp"] = Field(
-        description="Its type in silver. A date is yyyy-mm-dd, a timestamp ISO 8601 with its zone."
+        description="Its type in silver. Without `format` a date is yyyy-mm-dd, and a timestamp "
+        "ISO 8601 with its zone."
+    )
+    format: str | None = Field(
+        default=None,
+        description="How text has a date or a timestamp, by Spark's datetime patterns: `M/d/yyyy`, "
+        "`d-MMM-yy`, `yyyy-MM-dd HH:mm:ss[.SSSSSS]`, `yyyy-MM-dd'T'HH:mm:ssXXX`. Nothing else is "
+        "read then; of a time in it a date takes the day. Typed columns of Parquet and Delta need "
+        "none, but for moments without a zone: they are `yyyy-MM-dd'T'HH:mm:ss.SSSSSS`.",
+    )
+    zone: str | None = Field(
+        default=None,
+        description="IANA time zone of timestamps whose format says none, which need it. A time "
+        "that the clock skips counts as before the change, and one that comes twice is the first.",
     )
     header: str | None = Field(default=None, description="Its name in the file, if another.")
     required: bool = Field(
@@ -130,6 +156,58 @@ class Column(Spec):
         if self.type not in ("integer", "number") and (self.min, self.max) != (None, None):
             raise Misfit("type", f"min and max are of numbers, and this is a {self.type}")
         return self
+
+    @model_validator(mode="after")
+    def _is_written_so(self) -> Self:
+        if self.format is None:
+            if self.zone is not None:
+                raise Misfit("zone", "it is of timestamps with a `format` that says no zone")
+            return self
+        if self.type not in ("date", "timestamp"):
+            said = f"dates and timestamps have a format, and this is of type {self.type}"
+            raise Misfit("format", said)
+        try:
+            says_zone = datetime_format(self.format).has_zone
+        except ValueError as error:
+            raise Misfit("format", str(error)) from error
+        if self.type == "date" and (says_zone or self.zone):
+            said = "a date is the day as it is written, in no zone: take it out, or declare a"
+            raise Misfit("zone" if self.zone else "format", f"{said} timestamp")
+        if self.type == "timestamp" and says_zone and self.zone:
+            raise Misfit("zone", f"the format {self.format!r} says the zone itself: take it out")
+        if self.type == "timestamp" and not says_zone and not self.zone:
+            said = f"{self.format!r} says no zone: add `zone`, such as Europe/Vienna, or XXX"
+            raise Misfit("format", said)
+        return self
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
+
+    @property
+    def written(self) -> DatetimeFormat | None:
+        """How text has it, if it says so."""
+        return None if self.format is None else datetime_format(self.format)
+
+    def read(self, text: str) -> dt.date | dt.datetime | None:
+        """What a text means by the column's format: a day, or a moment in UTC.
+
+        None if it does not read so. A local time that the clock skips is taken with the offset
+        before the change, and one that comes twice is the first of the two, in Spark as in Python.
+        """
+        found = self.written.read(text) if self.written else None
+        if found is None or self.type == "date":
+            return found and found.date()
+        try:
+            return self.local(found).astimezone(dt.UTC)
+        except OverflowError:
+            return None
+
+    def local(self, moment: dt.datetime) -> dt.datetime:
+        """A moment as texts of the column have it; one without a zone is in the column's."""
+        zone = ZoneInfo(self.zone) if self.zone else dt.UTC
+        return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
     @property
     def is_partly_there(self) -> bool:
@@ -315,6 +393,11 @@ class Source(Spec):
 FEWEST_CLASSES = 3
 # Of a column in Postgres.
 LONGEST_COLUMN = 63
+# Columns that the platform makes: beside features, where a model is trained and watched; beside
+# those of them that are published; and beside the key, in all tables of gold.
+BESIDE_FEATURES = ("label", "score", "prediction")
+BESIDE_PUBLISHED = ("model_version", "batch_id", "published_at", "scored_at")
+BESIDE_KEY = (*BESIDE_FEATURES, *BESIDE_PUBLISHED, "matured_at")
 # What a row of a table in the warehouse's schema `feedback` has beside the entity's key.
 FEEDBACK_COLUMNS = ("feedback_id", "label", "labelled_by", "labelled_at")
 
@@ -572,7 +655,8 @@ class Folds(Spec):
         description="`stratified`: each row is tested once, and each class keeps its share in each "
         "fold; `random`: the same without classes; `time`: each fold is tested on the rows that "
         "come after those that it learns from, in the order of prediction date and key. The first "
-        "two are drawn by a hash of the entity's key and `model.seed`."
+        "two are drawn by a hash of the entity's key and `model.seed`, and tear groups apart, so "
+        "they do not go with `split: {by: group}`."
     )
     number: int = Field(default=5, ge=2, le=50, description="How many folds.")
     validation: float = Field(
@@ -606,7 +690,11 @@ class Folds(Spec):
 class Rate(Spec):
     """A rule-of-thumb candidate: the label's rate or mean by group, shrunk towards that of all."""
 
-    by: tuple[Name, ...] = Field(min_length=1, description="Features whose values make a group.")
+    by: tuple[Name, ...] = Field(
+        min_length=1,
+        description="Features whose values make a group. Of more than 10 000 groups the smallest "
+        "have the overall rate.",
+    )
     prior_rows: float = Field(default=50.0, gt=0, description="Weight of the overall rate.")
 
 
@@ -633,7 +721,8 @@ class Imbalance(Spec):
         gt=0,
         lt=1,
         description="The share that yes has then. Without it `weight` lets all classes count "
-        "alike; `undersample` needs it.",
+        "alike; `undersample` needs it, and leaves out nothing where it would have to be of the "
+        "rarer class.",
     )
 
     @property
@@ -877,10 +966,7 @@ class UseCase(Spec):
     @field_validator("timezone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
-        zones = available_timezones()
-        if value not in zones:
-            raise ValueError(f"{value!r} is not an IANA time zone{guess(value, zones)}")
-        return value
+        return known_zone(value)
 
     @model_validator(mode="after")
     def _entities_and_labels_have_sources(self) -> Self:
@@ -943,6 +1029,24 @@ class UseCase(Spec):
             raise Misfit("split.by", said)
         if self.folds and self.folds.by == "time":
             raise Misfit("folds.by", said)
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        used = {
+            f"sources.{self.entity.source}.columns": (
+                self.sources[self.entity.source].columns,
+                (DATE,),
+            ),
+            "entity.key": (self.entity.key, BESIDE_KEY),
+            "features": (self.features.names, BESIDE_FEATURES),
+            "predict.columns": (self.predict.columns, BESIDE_PUBLISHED),
+        }
+        for field, (names, taken) in used.items():
+            for name in names:
+                if name in taken:
+                    said = f"{name!r} is a column that the platform makes itself: call it otherwise"
+                    raise Misfit(field, f"{said} (a column of files has `header: {name}` then)")
         return self
 
     @model_validator(mode="after")
@@ -1056,6 +1160,13 @@ class UseCase(Spec):
                 raise Misfit("split.group", f"{name!r} is neither in the key nor a feature{near}")
             if kinds[name] != "category":
                 raise Misfit("split.group", f"{name!r} is a {kinds[name]}, which names no groups")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_keep_groups(self) -> Self:
+        if self.folds and self.folds.by != "time" and isinstance(self.split, GroupSplit):
+            said = f"it tears rows of one {self.split.group} apart, which split keeps together"
+            raise Misfit("folds.by", f"{said}: take folds out, or test on later rows: `by: time`")
         return self
 
     @model_validator(mode="after")

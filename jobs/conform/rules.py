@@ -14,13 +14,17 @@ from operator import or_
 from pyspark.sql import Column as Expression
 from pyspark.sql import functions as f
 
+from jobs.datetime_format import DatetimeFormat
 from jobs.lake.tables import TYPES
 from jobs.usecase import Column, Source
 
 FOUND = "_found_"
 
-# ISO 8601 with a zone: a time without one would mean another moment in another session.
+# ISO 8601 with a zone: a time without one would mean another moment in another session. A column
+# whose files have none says so, in `format` and `zone`.
 MOMENT = r"\A\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})\z"
+# Spark wants the seconds where there is a zone.
+WITHOUT_SECONDS = r"([T ]\d{2}:\d{2})(Z|[+-]\d{2}:?\d{2})\z"
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,29 @@ class Check:
 def typed(name: str, column: Column) -> Expression:
     """A text column cast to its type; null where that cannot be done."""
     text = f.col(name)
-    cast = text.try_cast(TYPES[column.type])
+    if column.written:
+        return formatted(text, column, column.written)
     if column.type == "timestamp":
-        return f.when(text.rlike(MOMENT), cast)
+        return f.when(text.rlike(MOMENT), moment(text))
+    cast = text.try_cast(TYPES[column.type])
     if column.type == "date":
         dashes = (f.substring(text, 5, 1) == "-") & (f.substring(text, 8, 1) == "-")
         return f.when((f.length(text) == 10) & dashes, cast)
     return text if column.type == "string" else cast
+
+
+def moment(text: Expression) -> Expression:
+    """A text cast to a timestamp, of which the seconds may be absent."""
+    return f.regexp_replace(text, WITHOUT_SECONDS, "$1:00$2").try_cast("timestamp")
+
+
+def formatted(text: Expression, column: Column, by: DatetimeFormat) -> Expression:
+    """A text read by a column's format, as `Column.read` does; null where it does not read so."""
+    shaped = text.rlike(rf"\A(?:{by.shape})\z")
+    found = f.when(shaped, f.try_to_timestamp(text, f.lit(by.written)))
+    if column.type == "date":
+        return found.cast("date")
+    return f.to_utc_timestamp(found, column.zone) if column.zone else found
 
 
 def checks(spec: Source) -> list[Check]:

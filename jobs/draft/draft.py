@@ -16,6 +16,7 @@ from jobs.draft.sources import Joined, expectations, joined, source
 from jobs.draft.target import Target
 from jobs.draft.written import Noted, text
 from jobs.errors import Refused
+from jobs.usecase import Format
 
 HEAD = "# yaml-language-server: $schema=../../usecase.schema.json\n# {question}"
 CRON = "0 2 * * *"
@@ -85,7 +86,7 @@ def draft(answers: Answers, sheets: Sequence[Sheet]) -> Draft:
         "about": {"question": answers.question, "owner": answers.owner},
         "entity": _entity(answers, rows),
         "timezone": Noted(answers.timezone, "Dates are local to it."),
-        "schedule": Noted({"cron": CRON, "start": start}, _of_schedule(answers)),
+        "schedule": _schedule(answers, rows, start),
         "cutoff": Noted(f"{CUTOFF:%H:%M}", "Only what had arrived by then is used for a date."),
         "sources": _sources(answers, rows, partners, alone, start),
         "label": _label(answers, rows.name),
@@ -133,15 +134,29 @@ def _entity(answers: Answers, rows: Sheet) -> Noted:
 def _start(answers: Answers, rows: Sheet) -> dt.date:
     """The first day of the rows; without days, the first one whose cutoff is after the arrival."""
     if answers.date:
-        return dt.date.fromisoformat(str(rows.columns[answers.date].first))
+        return _days(answers.date, rows)[0]
     local = answers.arrived
     return local.date() + dt.timedelta(days=int(local.timetz().replace(tzinfo=None) >= CUTOFF))
 
 
-def _of_schedule(answers: Answers) -> str:
-    if answers.date:
-        return f"Every night at two, from the first {answers.date} in the file on."
-    return "Every night at two, from the first one that the file was there for."
+def _days(name: str, rows: Sheet) -> tuple[dt.date, dt.date]:
+    """The first and the last day of a column of dates, which has some."""
+    column = rows.columns[name]
+    if column.first is None or column.last is None:
+        raise AssertionError(f"{name} has no days")
+    return column.first, column.last
+
+
+def _schedule(answers: Answers, rows: Sheet, start: dt.date) -> Noted:
+    found: dict[str, Any] = {"cron": CRON, "start": start}
+    if not answers.date:
+        return Noted(found, "Every night at two, from the first one that the file was there for.")
+    found["end"] = _days(answers.date, rows)[1]
+    return Noted(
+        found,
+        f"Every night at two, from the first to the last {answers.date} in the file: a training "
+        "without a date is of the last one. Take `end` out once files of newer days come.",
+    )
 
 
 def _sources(
@@ -161,7 +176,8 @@ def _sources(
         )
     found: dict[str, Any] = {
         rows.name: Noted(
-            source(rows, answers.name, answers.key, more, answers.target.column), _said(rows)
+            source(rows, answers.name, answers.key, more, answers.timezone, answers.target.column),
+            _said(rows),
         )
     }
     for each in partners:
@@ -171,7 +187,9 @@ def _sources(
                 f"date '{start}'", "As if it had been there from the first day on."
             )
         said = f"{_said(each.sheet)} {each.found:.0%} of {rows.name} have a row in it."
-        found[each.sheet.name] = Noted(source(each.sheet, answers.name, each.on, known), said)
+        found[each.sheet.name] = Noted(
+            source(each.sheet, answers.name, each.on, known, answers.timezone), said
+        )
     left = [f"{name} is not joined: {why}." for name, why in alone.items()]
     return Noted(found, "\n".join(left))
 
@@ -181,12 +199,22 @@ def _said(sheet: Sheet) -> str:
     said = [f"From {sheet.path.name}: {sheet.rows.said}. min and max have room on either side."]
     if sheet.rows.malformed:
         said.append(f"{len(sheet.rows.malformed):,} records could not be split.")
+    if nothing := sheet.spec.format.null[len(Format().null) :]:
+        said.append(f"{', '.join(nothing)} means in every column that there is no value.")
     said += [
         f"In {each.name} some values are no {each.type}, such as {each.mistakes[0]!r}: these rows "
         "go to quarantine."
         for each in sheet.columns.values()
         if each.mistakes
     ]
+    said += [
+        f"In {each.name}, days and months cannot be told apart (such as {each.also.example}): it "
+        f"may be {each.also.format!r} as well."
+        for each in sheet.columns.values()
+        if each.also
+    ]
+    if without := [each.name for each in sheet.columns.values() if each.has_no_zone]:
+        said.append(f"The time zone of {', '.join(without)} is not in the file: say which it is.")
     return " ".join(said)
 
 
@@ -242,8 +270,7 @@ def _split(answers: Answers, rows: Sheet) -> Noted:
         if answers.target.kind != "regression":
             split["stratify"] = True
         return Noted(split, "Rows of no day are divided by chance, the same way each time.")
-    column = rows.columns[answers.date]
-    first, last = (dt.date.fromisoformat(str(end)) for end in (column.first, column.last))
+    first, last = _days(answers.date, rows)
     days = max(1, round(SHARE * ((last - first).days + 1)))
     part = f"{days} {'day' if days == 1 else 'days'}"
     return Noted(

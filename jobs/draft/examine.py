@@ -15,7 +15,7 @@ from jobs.draft.labels import labels
 from jobs.draft.leaks import Suspect, suspects
 from jobs.draft.profile import ID
 from jobs.draft.rows import FILE, ROW, Rows, look, spread
-from jobs.draft.texts import numbers, reads
+from jobs.draft.texts import numbers, reads, typed
 from jobs.errors import Unavailable
 from jobs.ingest.landing import landed, landing_store
 from jobs.plan import Plan
@@ -33,7 +33,8 @@ class Finding:
     """Something that does not fit.
 
     Attributes:
-        fails: whether a night or a training would stop at it; else it is only worth knowing.
+        fails: whether a night or a training would stop at it, or a feature is certain to give the
+            answer away; else it is only worth knowing.
         where: the file and the number of the record in it, or the line of `usecase.yaml`.
         said: what it is, as a sentence without its end.
         remedy: what to do.
@@ -92,14 +93,14 @@ def examine(plan: Plan, document: Document) -> Examined:
         seen[name] = rows
         read = f"{len(spread(files))} of " if len(spread(files)) < len(files) else ""
         said[name] = f"{rows.said} of {read}{len(files):,} file{'s' * (len(files) > 1)}"
-        found += _Source(name, spec, rows, len(files)).findings()
+        found += _Source(name, spec, rows, len(spread(files))).findings()
     found += _Together(plan, document, seen).findings()
     return Examined(plan.name, said, tuple(found))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """The rows of one source, against its columns and their rules."""
+    """The rows of one source, of so many files, against its columns and their rules."""
 
     name: str
     spec: Source
@@ -107,9 +108,11 @@ class _Source:
     files: int
 
     def findings(self) -> Iterator[Finding]:
-        allowed = self.spec.budget.files if self.spec.is_daily else 0.0
+        refused = len(self.rows.unreadable)
+        # Of a snapshot, one file that can be read is enough for a night.
+        all_that_may = self.spec.budget.files * self.files if self.spec.is_daily else self.files - 1
         for file, why in self.rows.unreadable:
-            fails = len(self.rows.unreadable) > allowed * self.files
+            fails = refused > all_that_may
             remedy = "Have it delivered again, or mend the declaration."
             yield Finding(fails, file, f"the file {why}", remedy)
         for file, row, why in self.rows.malformed[:1]:
@@ -125,8 +128,9 @@ class _Source:
 
     def _of_column(self, name: str) -> Iterator[Finding]:
         column, texts = self.spec.columns[name], self.rows.frame[name]
-        good = reads(texts, column.type)
-        yield from self._bad(~good, (name,), f"have a {name} that is no {column.type}")
+        good = reads(texts, column)
+        written = f" written as {column.format}" if column.format else ""
+        yield from self._bad(~good, (name,), f"have a {name} that is no {column.type}{written}")
         if self.spec.is_required(name) and not column.is_partly_there:
             yield from self._bad(texts.isna(), (name,), f"have no {name}, which is required")
         values = numbers(texts) if (column.min, column.max) != (None, None) else np.array(np.nan)
@@ -188,9 +192,9 @@ class _Together:
         start, end = usecase.schedule.start, usecase.schedule.end
         if not usecase.entity.date:
             return
-        days = self._frame(usecase.entity.source)[usecase.entity.date]
-        days = days[reads(days, "date") & days.notna()]
-        outside = (days < str(start)) | (days > str(end) if end else False)
+        name, source = usecase.entity.date, usecase.entity.source
+        days = typed(self._frame(source)[name], usecase.sources[source].columns[name]).dropna()
+        outside = (days < start) | (days > end if end else False)
         if not outside.any():
             return
         where = _line(self.document, "schedule.start")

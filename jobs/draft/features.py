@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,7 @@ def choose(
         frame: the rows as text, with the columns of joined files.
     """
     made = Chosen()
-    nothing = columns[target.column].nothing
-    label = target.labels(frame[target.column].where(~frame[target.column].isin(nothing)))
+    label = target.labels(frame[target.column])
     for name, column in columns.items():
         if name == target.column:
             continue
@@ -71,17 +71,13 @@ def choose(
             made.left_out[name] = why
         else:
             made.kinds[name] = kind_of(column)
-    looked_at = {
-        name: as_values(frame[name], columns[name].type)
-        for name, kind in made.kinds.items()
-        if kind in ("number", "category")
-    }
+    looked_at = {name: as_values(frame[name], columns[name].type) for name in made.kinds}
     made.suspects = suspects(looked_at, label, target.kind, target.column)
     for found in made.suspects:
         for name in found.columns:
             del made.kinds[name]
             made.left_out[name] = f"{found.said}: it would give the answer away"
-    _count_words(made)
+    _count_words(made, columns)
     made.transforms = list(_transforms(made, columns, target))
     made.rule = _rule(made, frame, columns, label)
     return made
@@ -111,11 +107,6 @@ def _idle(column: Profile) -> str | None:
     there = column.rows - column.missing
     if there < FEWEST_ROWS <= column.rows:
         return f"only {there:,} of {column.rows:,} rows have it"
-    if column.otherwise is not None:
-        return (
-            f"its dates are written as {column.examples[0]}, and silver reads 2013-01-31 or a "
-            "moment with its zone"
-        )
     return None
 
 
@@ -132,13 +123,11 @@ def _names_rows(column: Profile, key: tuple[str, ...]) -> str | None:
     return None
 
 
-def _count_words(made: Chosen) -> None:
+def _count_words(made: Chosen, columns: Mapping[str, Profile]) -> None:
     """Where there is nothing but text, its length is there for the rule of thumb."""
     if made.of("number") or made.of("category") or not (texts := made.of("text")):
         return
-    name = f"{texts[0]}_words"
-    made.expressions[name] = f"size(split(trim({texts[0]}), ' +'))"
-    made.kinds[name] = "number"
+    _make(made, columns, f"{texts[0][:40]}_words", f"size(split(trim({texts[0]}), ' +'))")
 
 
 def _transforms(made: Chosen, columns: Mapping[str, Profile], target: Target) -> Any:
@@ -157,14 +146,41 @@ def _transforms(made: Chosen, columns: Mapping[str, Profile], target: Target) ->
 def _rule(
     made: Chosen, frame: pd.DataFrame, columns: Mapping[str, Profile], label: pd.Series
 ) -> str:
-    """The feature with few values that tells most of the label."""
-    groups = [*made.of("category"), *made.of("number")]
-    few = [each for each in groups if each in columns and columns[each].distinct <= MOST_GROUPS]
-    if not few:
-        return groups[0] if groups else ""
+    """The feature with few values that tells most of the label, or one that is made to have few."""
+    groups = [each for each in (*made.of("category"), *made.of("number")) if each in columns]
+    few = {name: frame[name] for name in groups if columns[name].distinct <= MOST_GROUPS}
+    if few:
+        return _telling(few, label)
+    if categories := made.of("category"):
+        return min(categories, key=lambda name: columns[name].distinct)
+    if not groups:
+        return next(iter(made.of("number")), "")
+    steps = {name: _step(columns[name]) for name in groups}
+    cut = {name: as_values(frame[name], "number") // steps[name] for name in groups}
+    best = _telling({name: values.astype(str) for name, values in cut.items()}, label)
+    return _make(made, columns, f"{best[:40]}_step", f"floor({best} / {steps[best]:g})")
+
+
+def _telling(groups: Mapping[str, pd.Series], label: pd.Series) -> str:
+    """The name of the groups that tell most of the label."""
     known = label.notna()
     of = label[known]
     if pd.api.types.is_numeric_dtype(of):
         of = pd.Series(np.asarray(pd.qcut(of, TENTHS, labels=False, duplicates="drop")))
-    told = {each: mutual_info_score(of, frame.loc[known, each].fillna("")) for each in few}
-    return max(few, key=lambda each: told[each])
+    told = {name: mutual_info_score(of, each[known].fillna("")) for name, each in groups.items()}
+    return max(groups, key=lambda name: told[name])
+
+
+def _step(column: Profile) -> float:
+    """A tenth of the way from its smallest to its largest number, to two digits."""
+    return float(f"{((column.most or 0) - (column.least or 0)) / TENTHS:.1e}")
+
+
+def _make(made: Chosen, columns: Mapping[str, Profile], name: str, expression: str) -> str:
+    """A feature that is a number, under a name that no column has."""
+    free = next(
+        each for each in chain([name], (f"{name}_{n}" for n in count(2))) if each not in columns
+    )
+    made.expressions[free] = expression
+    made.kinds[free] = "number"
+    return free

@@ -38,6 +38,15 @@ def candidates(frame: pd.DataFrame, profiles: Mapping[str, Profile]) -> list[tup
     return []
 
 
+def is_unique_by_chance(each: Profile) -> bool:
+    """Whether a column of whole numbers may be unique as amounts are: it does not count the rows,
+    and is not called like an identifier.
+    """
+    if not each.is_unique or each.is_id_like or each.least is None or each.most is None:
+        return False
+    return each.most - each.least + 1 > each.rows
+
+
 def repeated(frame: pd.DataFrame, key: Iterable[str]) -> pd.Series:
     """Which rows have the same key as one before them; a missing part is no key."""
     columns = list(key)
@@ -49,7 +58,7 @@ def _names_something(each: Profile) -> bool:
 
 
 def _leads(each: Profile) -> bool:
-    return each.is_id_like or each.type in ("date", "timestamp") or each.otherwise is not None
+    return each.is_id_like or each.type in ("date", "timestamp")
 
 
 def _together(frame: pd.DataFrame, tried: list[Profile], size: int) -> Iterable[tuple[str, ...]]:

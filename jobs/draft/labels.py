@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,22 +11,13 @@ from sqlglot import exp, parse_one
 from sqlglot.executor import execute
 
 from jobs.draft.rows import SEED
-from jobs.draft.texts import TRUE, reads
+from jobs.draft.texts import typed
 from jobs.usecase import UseCase
 
 # Working an expression out row by row takes a second for so many different ones.
 MOST_DIFFERENT = 20_000
 EXAMPLES = 5
 BINARY = 2
-
-READ: Mapping[str, Callable[[str], Any]] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": lambda text: text.strip().lower() in TRUE,
-    "date": dt.date.fromisoformat,
-    "timestamp": dt.datetime.fromisoformat,
-}
 
 
 @dataclass(frozen=True)
@@ -55,8 +44,8 @@ def labels(usecase: UseCase, frame: pd.DataFrame) -> Labels:
     columns = tuple(name for name in usecase.sources[label.source].columns if name in named)
     if named - set(columns) or not columns:
         return _unknown(columns)
-    typed = _typed(usecase, frame[list(columns)])
-    different = typed.drop_duplicates()
+    rows = _typed(usecase, frame[list(columns)])
+    different = rows.drop_duplicates()
     if len(different) > MOST_DIFFERENT:
         chosen = np.random.default_rng(SEED).permutation(len(different))[:MOST_DIFFERENT]
         different = different.iloc[np.sort(chosen)]
@@ -67,7 +56,7 @@ def labels(usecase: UseCase, frame: pd.DataFrame) -> Labels:
         # What its small engine does not know, such as a function, is Spark's to know.
         return _unknown(columns)
     by = different.assign(_label=[row[0] for row in worked_out.rows])
-    values = typed.merge(by, on=list(columns), how="left")["_label"]
+    values = rows.merge(by, on=list(columns), how="left")["_label"]
     values.index = frame.index
     return Labels(_as_type(values, label.type), columns, tuple(_problems(usecase, by["_label"])))
 
@@ -79,13 +68,8 @@ def _unknown(columns: tuple[str, ...]) -> Labels:
 
 def _typed(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns as values; missing where a text does not read as its type."""
-    spec, found = usecase.sources[usecase.label.source], {}
-    for name in frame:
-        kind = spec.columns[str(name)].type
-        codes, texts = pd.factorize(frame[name])
-        good = reads(pd.Series(texts, dtype=object), kind)
-        values = [READ[kind](text) if ok else None for text, ok in zip(texts, good, strict=True)]
-        found[str(name)] = pd.Series([*values, None], dtype=object).to_numpy()[codes]
+    columns = usecase.sources[usecase.label.source].columns
+    found = {str(name): typed(frame[name], columns[str(name)]).to_numpy() for name in frame}
     return pd.DataFrame(found, dtype=object)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binom
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -29,9 +30,10 @@ EXPLAINS = 0.99
 FEWEST_ROWS = 20
 FEWEST_VALUES = 10
 LEAVES = 64
-# A column that is there for one class and hardly for others.
+# A column that is there for one class and hardly for others, which is no chance.
 ALMOST_ONLY = 0.97
 NOT_MOST = 0.8
+BY_CHANCE = 1e-6
 
 LabelKind = Literal["binary", "multiclass", "regression"]
 
@@ -137,8 +139,12 @@ class _Look:
         there = self.label[column.notna()]
         if not FEWEST_ROWS <= len(there) <= len(column) - FEWEST_ROWS:
             return None
-        which, share = there.mode()[0], float((there == there.mode()[0]).mean())
-        if share < ALMOST_ONLY or float((self.label == which).mean()) > NOT_MOST:
+        which = there.mode()[0]
+        rows, of_all = int((there == which).sum()), float((self.label == which).mean())
+        # How likely so many of it are among as many rows that were drawn from all.
+        chance = binom.sf(rows - 1, len(there), of_all)
+        share = rows / len(there)
+        if share < ALMOST_ONLY or of_all > NOT_MOST or chance > BY_CHANCE:
             return None
         of = f"in {share:.1%} of {len(there):,} rows that have it"
         return f"is filled only where {self.target} is {_shown(which)} ({of})", share
@@ -177,10 +183,12 @@ class _Look:
         """Columns that add up to the label or a multiple of it, some of them taken off."""
         label = self.label.to_numpy(np.float64)
         columns = {name: self.frame[name].to_numpy(np.float64) for name in names}
-        near = {name: values[:GLANCE] for name, values in columns.items()}
+        # Where the label is largest: where it is 0, much adds up to it by chance.
+        first = np.argsort(-np.abs(label), kind="stable")[:GLANCE]
+        near = {name: values[first] for name, values in columns.items()}
         for some in combinations(names, size):
             for signs in SIGNS[size]:
-                if not _times(near, some, signs, label[:GLANCE]):
+                if not _times(near, some, signs, label[first]):
                     continue
                 if times := _times(columns, some, signs, label):
                     of = "" if times == 1 else f"{times:g} times "

@@ -7,13 +7,15 @@ import getpass
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+import pandas as pd
+
 from jobs.draft.draft import Answers, Draft, draft
-from jobs.draft.keys import candidates, repeated
-from jobs.draft.profile import names_of
+from jobs.draft.keys import candidates, is_unique_by_chance, repeated
+from jobs.draft.profile import Profile, as_written, names_of
 from jobs.draft.sniff import Sheet, sheet
 from jobs.draft.sources import landing
 from jobs.draft.target import likely, target
@@ -27,7 +29,7 @@ from jobs.spec.read import checked
 
 # A question and the answer that is taken if there is none.
 Ask = Callable[[str, str], str]
-NOBODY = "none"
+NO_DAY = "none"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ class Written:
         draft: what it says.
         delivered: the files that were put into the landing root, by their names in it.
         wanted: what is still to be put there: the file and the pattern it must match.
+        date: the first prediction date, if it has yet to come: a run must be told of it.
     """
 
     path: Path
     draft: Draft
     delivered: tuple[str, ...]
     wanted: tuple[tuple[Path, str], ...]
+    date: dt.date | None
 
 
 def new(
@@ -86,17 +90,20 @@ def new(
     _require_new(folder)
     sheets = _sheets(files)
     answers = _Asked(wishes, ask or (lambda question, default: default), ask is None)
-    made = draft(answers.all(name, sheets[0]), sheets)
+    said, rows = answers.all(name, sheets[0])
+    made = draft(said, [rows, *sheets[1:]])
     _require_sound(name, made.text, settings.usecases)
-    copies = wishes.copy
-    if copies is None:
-        copies = answers.ask(f"Copy into {settings.landing}? yes or no", "yes") == "yes"
+    copies = answers.copies(settings.landing)
     folder.mkdir(parents=True)
     path = folder / "usecase.yaml"
     path.write_text(made.text, encoding="utf-8")
+    today = dt.datetime.now(ZoneInfo(said.timezone)).date()
+    date = made.start if made.start > today else None
     if not copies:
-        return Written(path, made, (), tuple((each.path, landing(name, each)) for each in sheets))
-    return Written(path, made, tuple(_deliver(settings, name, each) for each in sheets), ())
+        wanted = tuple((each.path, landing(name, each)) for each in sheets)
+        return Written(path, made, (), wanted, date)
+    delivered = tuple(_deliver(settings, name, each) for each in sheets)
+    return Written(path, made, delivered, (), date)
 
 
 def _require_new(folder: Path) -> None:
@@ -130,11 +137,15 @@ class _Asked:
     ask: Ask
     nobody: bool
 
-    def all(self, name: str, rows: Sheet) -> Answers:
+    def all(self, name: str, rows: Sheet) -> tuple[Answers, Sheet]:
+        """The answers, and the rows with the column of days as they are meant."""
         column = self._column("target", "Which column is to be predicted?", rows)
         found = target(rows.columns[column], rows.frame[column], self.wishes.type)
         key = self._key(rows, column)
-        date = self._date(rows, key, column)
+        day = self._day(rows, key, column)
+        if day:
+            rows = replace(rows, columns={**rows.columns, day.name: day})
+        date = day.name if day else None
         question = self.wishes.question or self.ask(
             "Which question do the predictions answer?", f"What will {column} be?"
         )
@@ -142,7 +153,18 @@ class _Asked:
         zone = self._zone()
         at = moment(max(each.st_mtime_ns for each in [rows.path.stat()]) // 1000)
         arrived = at.astimezone(ZoneInfo(zone))
-        return Answers(name, question, owner, zone, found, key, date, arrived)
+        return Answers(name, question, owner, zone, found, key, date, arrived), rows
+
+    def copies(self, landing: str) -> bool:
+        """Whether the files are to be put where the use case looks for them."""
+        if self.wishes.copy is not None:
+            return self.wishes.copy
+        said = self.ask(f"Copy into {landing}? yes or no", "yes").strip().lower()
+        if said not in ("y", "yes", "n", "no"):
+            raise WrongUsage(
+                f"{said!r} is neither yes nor no.", "Give --copy or --no-copy, or answer yes or no."
+            )
+        return said in ("y", "yes")
 
     def _column(self, flag: str, question: str, rows: Sheet) -> str:
         if self.wishes.target is None and self.nobody:
@@ -154,7 +176,11 @@ class _Asked:
         return _one_of(rows, said, flag)
 
     def _key(self, rows: Sheet, target: str) -> tuple[str, ...]:
-        others = {name: each for name, each in rows.columns.items() if name != target}
+        others = {
+            name: each
+            for name, each in rows.columns.items()
+            if name != target and not is_unique_by_chance(each)
+        }
         found = candidates(rows.frame, others)
         if not (said := self.wishes.key):
             if self.nobody and not found:
@@ -167,28 +193,44 @@ class _Asked:
         _require_unique(rows, key)
         return key
 
-    def _date(self, rows: Sheet, key: Sequence[str], target: str) -> str | None:
-        days = [
-            each.name
-            for each in rows.columns.values()
-            if each.type == "date" and each.distinct > 1 and not each.missing
-        ]
-        default = next((name for name in (*key, *days) if name in days and name != target), NOBODY)
+    def _day(self, rows: Sheet, key: Sequence[str], target: str) -> Profile | None:
+        """The column with the day that a row is of, as a date: of a moment in no zone its day."""
         said = self.wishes.date
+        if said is None and self.nobody:
+            # A date may as well be a birthday: what a row is of, only a person knows.
+            return None
         if said is None:
-            said = self.ask("Which column is the day that a row is of?", default)
-        if said == NOBODY:
+            days = [
+                each.name
+                for each in rows.columns.values()
+                if each.type == "date" and each.distinct > 1 and not each.missing
+            ]
+            possible = (name for name in (*key, *days) if name in days and name != target)
+            said = self.ask("Which column is the day that a row is of?", next(possible, NO_DAY))
+        if said == NO_DAY:
             return None
         column = rows.columns[_one_of(rows, said, "date")]
-        if column.type != "date" or column.missing or column.mistakes:
+        is_day = column.type == "date" or column.has_no_zone
+        if not is_day or column.missing or column.mistakes:
             wrong = f"such as {column.examples[0]!r}" if column.examples else "without any value"
             lacks = f", and {column.missing:,} rows without one" if column.missing else ""
             raise Refused(
                 f"{column.name!r} of {rows.path.name} is a {column.type}, {wrong}{lacks}; the day "
-                "of a row is a date written as 2013-01-31, in every row.",
+                "of a row is a date such as 2013-01-31, or a time in no zone, in every row.",
                 "Write it so in the file, or give --date none: then every night predicts all rows.",
             )
-        return column.name
+        meant = self._written(column, rows.frame[column.name])
+        return replace(meant, type="date")
+
+    def _written(self, column: Profile, texts: pd.Series) -> Profile:
+        """The column by the one of its two formats that is meant, if there are two."""
+        if self.nobody or column.format is None or column.also is None:
+            return column
+        ways = (column.format, column.also.format)
+        said = self.ask(f"Is {column.also.example} written as {' or '.join(ways)}?", ways[0])
+        if said not in ways:
+            raise WrongUsage(f"{said!r} is not {' or '.join(ways)}.", "Answer one of the two.")
+        return as_written(column, texts, said)
 
     def _zone(self) -> str:
         zone = self.wishes.timezone or self.ask("In which time zone are its dates?", "UTC")
@@ -260,5 +302,6 @@ def _deliver(settings: Settings, name: str, of: Sheet) -> str:
     """Put a file into the landing root, with the time that it was last written as its arrival."""
     to = landing(name, of).replace("*", of.name, 1)
     at: dt.datetime = moment(of.path.stat().st_mtime_ns // 1000)
-    store(settings.landing, settings.s3_endpoint).deliver(to, of.path.read_bytes(), at)
+    with of.path.open("rb") as content:
+        store(settings.landing, settings.s3_endpoint).deliver(to, content, at)
     return to

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from jobs.datetime_format import datetime_format
+from jobs.draft.formats import Found, Other, column_of, of_numbers, of_texts
 from jobs.draft.rows import Rows
-from jobs.draft.texts import numbers, reads
+from jobs.draft.texts import numbers, reads, typed
+from jobs.usecase import Column
 
 Type = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
@@ -32,11 +35,6 @@ ID = re.compile(
 # Running text has this many words, and mostly its own ones.
 WORDS = 3
 OF_ITS_OWN = 0.5
-# Ways of writing dates and moments that silver does not read, by Python's signs.
-OTHERWISE = (
-    *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d"),
-    *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M"),
-)
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,13 @@ class Profile:
         examples: some values, the most frequent first.
         least: the smallest number; None of other types, and where there is none.
         most: the largest.
-        first: the earliest date or moment, as it is written.
+        first: the earliest day of dates or moments.
         last: the latest.
         words: how many words a text has in the mean.
         mistakes: values that do not read as the type.
         nothing: texts that mean that there is no value.
-        otherwise: of a string, how dates are written in it, by Python's signs.
+        format: how dates or moments are written, if otherwise than silver reads by itself.
+        also: how they may be written as well, as far as the values tell.
     """
 
     name: str
@@ -70,12 +69,13 @@ class Profile:
     examples: tuple[str, ...]
     least: float | None = None
     most: float | None = None
-    first: str | None = None
-    last: str | None = None
+    first: dt.date | None = None
+    last: dt.date | None = None
     words: float = 0.0
     mistakes: tuple[str, ...] = ()
     nothing: tuple[str, ...] = ()
-    otherwise: str | None = None
+    format: str | None = None
+    also: Other | None = None
 
     @property
     def share_missing(self) -> float:
@@ -95,10 +95,17 @@ class Profile:
         return self.type in ("integer", "number")
 
     @property
+    def has_no_zone(self) -> bool:
+        """Whether it has moments of which nobody says the time zone."""
+        if self.type != "timestamp" or self.format is None:
+            return False
+        return not datetime_format(self.format).has_zone
+
+    @property
     def is_text(self) -> bool:
         """Whether it is running text, rather than the name of something."""
         own = self.distinct > OF_ITS_OWN * (self.rows - self.missing)
-        return self.type == "string" and not self.otherwise and self.words >= WORDS and own
+        return self.type == "string" and self.words >= WORDS and own
 
 
 def profiles(rows: Rows, headers: dict[str, str]) -> dict[str, Profile]:
@@ -109,14 +116,15 @@ def profiles(rows: Rows, headers: dict[str, str]) -> dict[str, Profile]:
 def profile(texts: pd.Series, header: str) -> Profile:
     """What a column of text holds."""
     there = texts.dropna()
-    kind, nothing = _type(there)
+    found, nothing = _found(there)
+    kind = found.column.type
     there = there[~there.isin(nothing)]
-    good = reads(there, kind)
+    good = reads(there, found.column)
     mistakes = tuple(there[~good].drop_duplicates().head(EXAMPLES))
     there = there[good]
     counts = there.value_counts()
-    found = numbers(there) if kind in ("integer", "number") and len(there) else None
-    has_days = kind in ("date", "timestamp") and len(there)
+    values = numbers(there) if kind in ("integer", "number") and len(there) else None
+    first, last = _ends(there, found.column)
     words = float(there.str.count(r"\S+").mean()) if kind == "string" and len(there) else 0.0
     return Profile(
         name=str(texts.name),
@@ -126,58 +134,74 @@ def profile(texts: pd.Series, header: str) -> Profile:
         missing=len(texts) - len(there) - int((~good).sum()),
         distinct=len(counts),
         examples=tuple(map(str, counts.index[:EXAMPLES])),
-        least=None if found is None else float(found.min()),
-        most=None if found is None else float(found.max()),
-        first=str(there.min()) if has_days else None,
-        last=str(there.max()) if has_days else None,
+        least=None if values is None else float(values.min()),
+        most=None if values is None else float(values.max()),
+        first=first,
+        last=last,
         words=words,
         mistakes=mistakes,
         nothing=nothing,
-        otherwise=_otherwise(there) if kind == "string" else None,
+        format=found.column.format,
+        also=found.also,
     )
 
 
-def _type(there: pd.Series) -> tuple[Type, tuple[str, ...]]:
-    """The narrowest type that all texts read as but some mistakes, and what means nothing."""
+def as_written(column: Profile, texts: pd.Series, written: str) -> Profile:
+    """A column by the one of its two formats that is meant."""
+    first, last = _ends(texts.dropna(), column_of(written))
+    return replace(column, format=written, also=None, first=first, last=last)
+
+
+def _ends(there: pd.Series, column: Column) -> tuple[dt.date | None, dt.date | None]:
+    """The first and the last day of dates or moments."""
+    if column.type not in ("date", "timestamp") or not len(there):
+        return None, None
+    values = typed(there.drop_duplicates(), column).dropna()
+    ends = (values.min(), values.max())
+    first, last = (end.date() if isinstance(end, dt.datetime) else end for end in ends)
+    return first, last
+
+
+def _found(there: pd.Series) -> tuple[Found, tuple[str, ...]]:
+    """The type that most texts read as but for some mistakes, and what means nothing.
+
+    Of types that read as many, the narrowest: a decimal is no mistake of a whole number.
+    """
     values = list(there.unique())
     nothing = tuple(sorted(each for each in values if each.strip().lower() in NOTHING))
     if not len(left := there[~there.isin(nothing)]):
-        return "string", ()
+        return Found(Column(type="string")), ()
     if {each.strip().lower() for each in left.unique()} in TRUTHS:
-        return "boolean", nothing
+        return Found(Column(type="boolean")), nothing
+    if dates := of_numbers(left):
+        return dates, nothing
     is_code = left.str.strip().str.fullmatch(ZERO_FIRST).any()
     kinds: tuple[Type, ...] = ("date", "timestamp")
-    for kind in kinds if is_code else ("integer", "number", *kinds):
-        if np.mean(~reads(left, kind)) <= MISTAKES:
-            return kind, nothing
+    kinds = kinds if is_code else ("integer", "number", *kinds)
+    mistakes = {kind: np.mean(~reads(left, Column(type=kind))) for kind in kinds}
+    best = min(kinds, key=mistakes.__getitem__)
+    if mistakes[best] <= MISTAKES:
+        return Found(Column(type=best)), nothing
+    if dates := of_texts(left, MISTAKES):
+        return dates, nothing
     # Of words, "none" is one like others.
-    return "string", ()
+    return Found(Column(type="string")), ()
 
 
-def _otherwise(there: pd.Series) -> str | None:
-    """How dates are written in a text column, if that is what it holds."""
-    values = list(there.unique())[:1000]
-    if not values or not re.search(r"\d", values[0]):
-        return None
-    return next((way for way in OTHERWISE if all(_is_written(way, each) for each in values)), None)
+def names_of(headers: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """A name that a use case may have for each header that is one, in order.
 
-
-def _is_written(way: str, text: str) -> bool:
-    try:
-        dt.datetime.strptime(text, way)
-    except ValueError:
-        return False
-    return True
-
-
-def names_of(headers: Iterable[str]) -> dict[str, str]:
-    """A name that a use case may have for each header that is one, in order."""
+    Args:
+        taken: names that it may not have.
+    """
     found: dict[str, str] = {}
     for header in headers:
         if not header.strip():
             continue
         plain = re.sub(r"[^a-z0-9]+", "_", _split_words(header).lower()).strip("_") or "column"
         plain = (plain if plain[0].isalpha() else f"c_{plain}")[:44]
+        if plain in taken:
+            plain = f"{plain}_in_file"
         ends = ("", *(f"_{number}" for number in range(2, 1000)))
         name = next(plain + end for end in ends if plain + end not in found)
         found[name] = header

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from jobs.declared import DATE
 from jobs.draft.profile import Profile, names_of, profiles
 from jobs.draft.rows import Rows, landed_file, look
 from jobs.errors import Refused, WrongUsage
 from jobs.ingest.store import Folder
 from jobs.ingest.text import Limits, Text, Unreadable
 from jobs.lake.moments import moment
-from jobs.usecase import Arrives, Column, Format, Source
+from jobs.usecase import BESIDE_KEY, Arrives, Column, Format, Source
 
 ENDINGS = {
     **dict.fromkeys(("csv", "tsv", "txt", "data"), "csv"),
@@ -41,7 +42,7 @@ class Sheet:
     Attributes:
         path: where it is.
         name: what its source is called.
-        spec: a source with every column as text.
+        spec: a source with every column as text, and the texts that mean nothing.
         rows: some of its rows.
         columns: what each holds, by name.
     """
@@ -97,7 +98,7 @@ def _looked(path: Path, name: str, kind: str, encoding: str) -> tuple[Sheet | No
         return None, str(error)
     if twice := next((each for each in headers if headers.count(each) > 1 and each), None):
         return None, f"has the column {twice!r} twice"
-    names = names_of(headers)
+    names = names_of(headers, (DATE, *BESIDE_KEY))
     if not names:
         return None, "has no column with a name"
     columns = {name: Column(type="string", header=header) for name, header in names.items()}
@@ -115,6 +116,13 @@ def _looked(path: Path, name: str, kind: str, encoding: str) -> tuple[Sheet | No
     if rows.unreadable:
         return None, rows.unreadable[0][1]
     found = profiles(rows, names)
+    if nothing := sorted({text for each in found.values() for text in each.nothing}):
+        # A file has one list of them: they are missing in every column.
+        form = form.model_copy(update={"null": (*form.null, *nothing)})
+        spec = spec.model_copy(update={"format": form})
+        there = {name: rows.frame[name].where(~rows.frame[name].isin(nothing)) for name in names}
+        rows = replace(rows, frame=rows.frame.assign(**there))
+        found = profiles(rows, names)
     return Sheet(path, name, spec, rows, found), ""
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from jobs.draft.keys import candidates
 from jobs.draft.profile import Profile
 from jobs.draft.sniff import Sheet
 from jobs.quality.suite import NON_NULL_SHARE, ROWS_BETWEEN
-from jobs.usecase import Format
 
 # A set of so few texts is all there are, if each was seen so often.
 FEW_TEXTS = 20
 TIMES_SEEN = 5
 # Room for what has not been seen yet, in multiples of what has.
-SLACK = 0.5
+SLACK = Decimal("0.5")
 MOSTLY = 0.1
 TIMES_ROWS = 0.5
 # Of a name.
@@ -74,10 +74,19 @@ def _key(other: Sheet, shared: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def source(
-    sheet: Sheet, name: str, key: Sequence[str], more: Mapping[str, Any], target: str = ""
+    sheet: Sheet,
+    name: str,
+    key: Sequence[str],
+    more: Mapping[str, Any],
+    zone: str,
+    target: str = "",
 ) -> dict[str, Any]:
-    """A source as it is written in the file; rows without the target are there to be predicted."""
-    form = _format(sheet)
+    """A source as it is written in the file; rows without the target are there to be predicted.
+
+    Args:
+        zone: the time zone of moments that say none.
+    """
+    form = sheet.spec.format.model_dump(mode="json", exclude_defaults=True)
     return {
         "landing": landing(name, sheet),
         **({"format": form} if form else {}),
@@ -86,7 +95,7 @@ def source(
         **more,
         **({"drift": sheet.spec.drift} if sheet.spec.drift != "refuse" else {}),
         "columns": {
-            each.name: _column(each, sheet, key, target) for each in sheet.columns.values()
+            each.name: _column(each, sheet, key, zone, target) for each in sheet.columns.values()
         },
     }
 
@@ -117,17 +126,14 @@ def _expect(name: str, **arguments: Any) -> dict[str, Any]:
     return {"expect": name, "arguments": arguments}
 
 
-def _format(sheet: Sheet) -> dict[str, Any]:
-    plain = Format()
-    found = sheet.spec.format.model_dump(exclude_defaults=True)
-    nothing = sorted({text for each in sheet.columns.values() for text in each.nothing})
-    if nothing:
-        found["null"] = [*plain.null, *nothing]
-    return found
-
-
-def _column(each: Profile, sheet: Sheet, key: Sequence[str], target: str) -> dict[str, Any]:
+def _column(
+    each: Profile, sheet: Sheet, key: Sequence[str], zone: str, target: str
+) -> dict[str, Any]:
     found: dict[str, Any] = {"type": each.type}
+    if each.format:
+        found["format"] = each.format
+    if each.has_no_zone:
+        found["zone"] = zone
     if each.header != each.name:
         found["header"] = each.header
     if each.missing == 0 and not each.mistakes and each.name != target:
@@ -143,20 +149,18 @@ def _ends(each: Profile) -> dict[str, float | int]:
     """The ends of a number with room on both sides; what was never negative stays so."""
     if each.least is None or each.most is None:
         return {}
-    room = SLACK * (each.most - each.least)
-    low = 0.0 if each.least >= 0 else _outward(each.least - room)
-    high = _outward(each.most + room)
+    least, most = Decimal(str(each.least)), Decimal(str(each.most))
+    room = SLACK * (most - least)
+    low = 0.0 if least >= 0 else _rounded(least - room, ROUND_FLOOR)
+    high = _rounded(most + room, ROUND_CEILING)
     if each.type == "integer":
         low, high = float(math.floor(low)), float(math.ceil(high))
     return {"min": _plain(low), "max": _plain(high)}
 
 
-def _outward(value: float) -> float:
-    """To two significant digits, away from 0."""
-    if value == 0:
-        return 0.0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    return math.copysign(round(math.ceil(abs(value) / unit - 1e-9) * unit, 10), value)
+def _rounded(value: Decimal, way: str) -> float:
+    """To two significant digits."""
+    return float(value.quantize(Decimal(1).scaleb(value.adjusted() - 1), rounding=way))
 
 
 def _plain(value: float) -> float | int:
@@ -164,7 +168,7 @@ def _plain(value: float) -> float | int:
 
 
 def _set(each: Profile, sheet: Sheet) -> list[str]:
-    if each.type != "string" or not 0 < each.distinct <= FEW_TEXTS or each.otherwise:
+    if each.type != "string" or not 0 < each.distinct <= FEW_TEXTS:
         return []
-    counts = sheet.frame[each.name].value_counts().drop(list(each.nothing), errors="ignore")
+    counts = sheet.frame[each.name].value_counts()
     return sorted(counts.index) if counts.min() >= TIMES_SEEN else []

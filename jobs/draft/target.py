@@ -70,7 +70,6 @@ def target(column: Profile, texts: pd.Series, kind: str | None) -> Target:
         Refused: it has no values of that type, or too few different ones.
     """
     there = texts.dropna()
-    there = there[~there.isin(column.nothing)]
     if there.nunique() < BINARY:
         raise Refused(
             f"The column {column.name!r} has {there.nunique()} different values, so there is "

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jobs.datetime_format import DatetimeFormat
 from jobs.drill.paper import Paper
 
 SEED = 20130101
@@ -128,6 +129,10 @@ def duplicates(paper: Paper, _: Paper) -> bytes:
 def next_year(column: str) -> Plant:
     """A column of dates that are a year later."""
 
+    def plant(paper: Paper, before: Paper) -> bytes:
+        by = paper.spec.columns[column].written
+        return each(column, _in_format(by) if by else later)(paper, before)
+
     def later(value: str) -> str:
         # Also of a moment, whose first ten characters are its day.
         try:
@@ -135,7 +140,19 @@ def next_year(column: str) -> Plant:
         except ValueError:
             return value
 
-    return each(column, later)
+    return plant
+
+
+def _in_format(by: DatetimeFormat) -> Callable[[str], str]:
+    place = 1 + [sign.part for sign in by.signs].index("year")
+
+    def later(value: str) -> str:
+        if (found := re.fullmatch(by.shape, value)) is None:
+            return value
+        begin, end = found.span(place)
+        return f"{value[:begin]}{int(found[place]) + 1:0{end - begin}}{value[end:]}"
+
+    return later
 
 
 def half(paper: Paper, _: Paper) -> bytes:

@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 
 from jobs.context import Context
 from jobs.drill.faults import Fault, faults
@@ -197,7 +198,7 @@ def _plant(box: Sandbox, fault: Fault, night: dt.date) -> str:
     for each in (file, before):
         with box.landing.open(each.name) as stream:
             papers.append(Paper.read(each.name, stream.read(), spec, each.batch_date))
-    box.landing.deliver(file.name, fault.plant(*papers), file.arrived_at)
+    box.landing.deliver(file.name, BytesIO(fault.plant(*papers)), file.arrived_at)
     return file.name
 
 

@@ -114,7 +114,7 @@ def _deliver(context: Context, landing: Folder) -> dict[str, list[LandedFile]]:
                 shutil.copytree(there.table(file.name)[0], Path(landing.root) / file.name)
                 continue
             with there.open(file.name) as stream:
-                landing.deliver(file.name, stream.read(), file.arrived_at)
+                landing.deliver(file.name, stream, file.arrived_at)
     return found
 
 

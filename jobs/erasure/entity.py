@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
+from jobs.conform.rules import formatted, moment
 from jobs.errors import WrongUsage
 from jobs.lake.tables import TYPES
-from jobs.lake.tombstones import canonical, value_of
+from jobs.lake.tombstones import BLANKS, canonical, said, value_of
 from jobs.usecase import Column, Source
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
 # How a value of a type must be written by who asks for an erasure, and an example.
 WRITTEN: Mapping[str, tuple[str, str]] = {
@@ -57,25 +59,25 @@ class Entity:
 
     def owns(self, columns: Mapping[str, Column]) -> Callable[[Mapping[str, str | None]], bool]:
         """Says of a record, given by declared column as text, whether it is the entity's."""
-        wanted = {n: canonical(columns[n], value) for n, value in self.values.items()}
+        wanted = {n: said(columns[n], value) for n, value in self.values.items()}
         return lambda record: all(
             canonical(columns[n], record[n]) == value for n, value in wanted.items()
         )
 
-    def is_named_in(self, raw: str) -> bool:
+    def is_named_in(self, raw: str, columns: Mapping[str, Column]) -> bool:
         """Whether all of the values are somewhere in a text, each not as a part of another."""
-        return all(re.search(_whole(value), raw) for value in self.values.values())
+        return all(re.search(each, raw, re.ASCII) for each in self._named(columns))
 
     def written_in(
         self, columns: Mapping[str, Column], text_of: Callable[[str], Expression]
     ) -> Expression:
         """As `owns`, of rows whose columns are text; never null."""
-        same = (_same(text_of(n), columns[n].type, value) for n, value in self.values.items())
+        same = (_same(text_of(n), columns[n], value) for n, value in self.values.items())
         return reduce(and_, same)
 
-    def named_in(self, text: Expression) -> Expression:
+    def named_in(self, text: Expression, columns: Mapping[str, Column]) -> Expression:
         """As `is_named_in`, of a column; never null."""
-        named = [f.rlike(text, f.lit(_whole(value))) for value in self.values.values()]
+        named = [f.rlike(text, f.lit(each)) for each in self._named(columns)]
         return f.coalesce(reduce(and_, named), f.lit(False))
 
     def typed_in(self, schema: StructType) -> Expression:
@@ -83,8 +85,11 @@ class Entity:
         kinds = {each.name: each.dataType for each in schema.fields}
         if not self.values.keys() <= kinds.keys():
             return f.lit(False)
-        same = (f.col(n) == f.lit(v).try_cast(kinds[n]) for n, v in self.values.items())
+        same = (f.col(n) == _cast(f.lit(v), kinds[n]) for n, v in self.values.items())
         return reduce(and_, same)
+
+    def _named(self, columns: Mapping[str, Column]) -> list[str]:
+        return [_whole(columns[name], value) for name, value in self.values.items()]
 
 
 def _is_of(kind: str, value: str) -> bool:
@@ -92,17 +97,34 @@ def _is_of(kind: str, value: str) -> bool:
     return bool(written) and value_of(kind, value) is not None
 
 
-def _whole(value: str) -> str:
-    """A pattern, for Python as for Java, of a value that is not a part of a longer one."""
-    return rf"(?<![\w.-]){re.escape(value)}(?![\w.-])"
+def _whole(column: Column, value: str) -> str:
+    """A pattern, for Python as for Java, of a value that is not a part of a longer one.
+
+    It may be written as it is given, or in the format of its column.
+    """
+    ways = [re.escape(value)]
+    known = value_of(column.type, value)
+    if column.written and known is not None:
+        is_day = column.type == "date"
+        at = dt.datetime.fromisoformat(known)
+        ways.append(column.written.naming(at if is_day else column.local(at), day_only=is_day))
+    return rf"(?<![\w.-])(?:{'|'.join(ways)})(?![\w.-])"
 
 
-def _same(text: Expression, kind: str, value: str) -> Expression:
+def _same(text: Expression, column: Column, value: str) -> Expression:
     """Whether a text is a way of writing a value: what `canonical` says, in Spark's words."""
+    kind = column.type
     if kind == "string":
         return f.coalesce(text == value, f.lit(False))
-    wanted = f.lit(value).try_cast(TYPES[kind])
-    ways = [text.try_cast(TYPES[kind]) == wanted]
+    wanted = _cast(f.lit(value), TYPES[kind])
+    if column.written:
+        ways = [formatted(f.btrim(text, f.lit(BLANKS)), column, column.written) == wanted]
+    else:
+        ways = [_cast(text, TYPES[kind]) == wanted]
     if kind == "integer":
         ways.append(text.try_cast("double") == wanted.cast("double"))
-    return f.coalesce(*ways, text == value, f.lit(False))
+    return f.coalesce(*ways, text == said(column, value), f.lit(False))
+
+
+def _cast(text: Expression, kind: DataType) -> Expression:
+    return moment(text) if kind == TYPES["timestamp"] else text.try_cast(kind)

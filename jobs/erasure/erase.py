@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -266,7 +267,7 @@ class _Erasure:
                 self._unsearched(file.name, str(error))
                 continue
             if gone:
-                store.deliver(file.name, less, file.arrived_at)
+                store.deliver(file.name, BytesIO(less), file.arrived_at)
                 self._note(f"landing {file.name}", gone)
             if gone or file.name in taken:
                 changed.append((file, less))
@@ -359,14 +360,14 @@ class _Erasure:
 
     def _in_bronze(self, spec: Source) -> Expression:
         written = self.entity.written_in(spec.columns, f.col)
-        return written | self.entity.named_in(f.col("_malformed"))
+        return written | self.entity.named_in(f.col("_malformed"), spec.columns)
 
     def _in_quarantine(self, spec: Source) -> Expression:
         def of_row(name: str) -> Expression:
             return f.get_json_object("row", f"$.{name}")
 
         written = self.entity.written_in(spec.columns, of_row)
-        return written | self.entity.named_in(of_row("_malformed"))
+        return written | self.entity.named_in(of_row("_malformed"), spec.columns)
 
     def _in(self, table: Table) -> Expression:
         return self.entity.typed_in(table.schema)

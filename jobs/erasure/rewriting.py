@@ -61,12 +61,14 @@ def without(content: bytes, spec: Source, day: dt.date, entity: Entity) -> tuple
     owns = entity.owns(spec.columns)
     try:
         for record, raw in _records(_decoded(plain, spec), spec, day, entity):
-            if record is not None and (owns(record) if record else entity.is_named_in(raw)):
+            if record is not None and (
+                owns(record) if record else entity.is_named_in(raw, spec.columns)
+            ):
                 gone += 1
             else:
                 kept.append(raw)
     except Unreadable:
-        if _may_name(plain, spec.format.encoding, entity):
+        if _may_name(plain, spec, spec.format.encoding, entity):
             raise
         return content, 0
     if not gone:
@@ -97,13 +99,14 @@ def _decoded(plain: bytes, spec: Source) -> str:
     return text
 
 
-def _may_name(plain: bytes, encoding: str, entity: Entity) -> bool:
+def _may_name(plain: bytes, spec: Source, encoding: str, entity: Entity) -> bool:
     """Whether raw text names the entity in an encoding that it is likely in, or is no text."""
     texts = []
     for each in ("utf-16",) if plain.startswith(UTF_16) else (encoding, "utf-8", "cp1252"):
         with suppress(UnicodeError, LookupError):
             texts.append(plain.decode(each, errors="replace"))
-    return any(map(entity.is_named_in, texts)) or all(map(UNPRINTED.search, texts))
+    named = any(entity.is_named_in(each, spec.columns) for each in texts)
+    return named or all(map(UNPRINTED.search, texts))
 
 
 def _require_columns(
@@ -218,7 +221,7 @@ def _parquet(content: bytes, spec: Source, day: dt.date, entity: Entity) -> tupl
             return content, 0
         kept = file.read().filter(pa.array([not each for each in gone]))
     except (Unreadable, pa.ArrowException, OSError) as error:
-        if _may_be_in(content, entity):
+        if _may_be_in(content, spec, entity):
             said = str(error) if isinstance(error, Unreadable) else "is no Parquet file"
             raise Unreadable(said) from error
         return content, 0
@@ -236,13 +239,13 @@ def _opened(content: bytes) -> parquet.ParquetFile:
     return file
 
 
-def _may_be_in(content: bytes, entity: Entity) -> bool:
+def _may_be_in(content: bytes, spec: Source, entity: Entity) -> bool:
     """Whether any row of a Parquet file names the entity, or the file cannot be read."""
     if not content.startswith(PARQUET):
-        return _may_name(content, "utf-8", entity)
+        return _may_name(content, spec, "utf-8", entity)
     try:
         return any(
-            entity.is_named_in(json.dumps(row, default=str, ensure_ascii=False))
+            entity.is_named_in(json.dumps(row, default=str, ensure_ascii=False), spec.columns)
             for batch in _opened(content).iter_batches(AT_ONCE)
             for row in batch.to_pylist()
         )

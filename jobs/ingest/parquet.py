@@ -106,7 +106,8 @@ def _text(values: pa.Array, *, whole: bool) -> pa.Array:
     often comes as floating."""
     kind = values.type
     if pa.types.is_timestamp(kind):
-        # Without a zone it stays without one, and fails the rule about types.
+        # Without a zone it stays without one, and fails the rule about types if the column has no
+        # `format` and `zone`.
         zone = "Z" if kind.tz else ""
         return pc.strftime(
             values.cast(pa.timestamp("us", "UTC" if kind.tz else None)),

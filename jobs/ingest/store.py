@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from jobs.lake.moments import micros, moment
 
 ARRIVED = "arrived-at"
 IN_MEMORY = 32 << 20
+PIECE = 1 << 20
 ACCESS = "Check that the bucket exists, and that the credentials are valid and may read it."
 # What stores say of a fault that passes, also with a status below 500.
 PASSING = {
@@ -83,10 +85,11 @@ class Store(Protocol):
         """The address of a Delta table for delta-rs, and the options that it needs to read it."""
         ...
 
-    def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
+    def deliver(self, name: str, content: BinaryIO, at: dt.datetime) -> bool:
         """Put a file there whole or not at all, as if it had arrived at `at`.
 
-        False if the very same file was there already.
+        The content is read in pieces, from its beginning and more than once. False if the very
+        same file was there already.
         """
         ...
 
@@ -123,18 +126,30 @@ class Folder:
     def table(self, name: str) -> tuple[str, dict[str, str]]:
         return str(Path(self.root) / name), {}
 
-    def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
+    def deliver(self, name: str, content: BinaryIO, at: dt.datetime) -> bool:
         path = Path(self.root) / name
         written = micros(at)
-        if path.is_file() and _micros(path) == written and path.read_bytes() == content:
-            return False
+        if path.is_file() and _micros(path) == written:
+            with path.open("rb") as there:
+                if _md5(there) == _md5(content):
+                    return False
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        unfinished.write_bytes(content)
+        content.seek(0)
+        with unfinished.open("wb") as to:
+            shutil.copyfileobj(content, to)
         # In whole nanoseconds: as seconds, a moment of today would lose its microseconds.
         os.utime(unfinished, ns=(written * 1000, written * 1000))
         unfinished.replace(path)
         return True
+
+
+def _md5(content: BinaryIO) -> str:
+    content.seek(0)
+    md5 = hashlib.md5(usedforsecurity=False)
+    while piece := content.read(PIECE):
+        md5.update(piece)
+    return md5.hexdigest()
 
 
 def _micros(path: Path) -> int:
@@ -220,7 +235,7 @@ class Bucket:
         except client.exceptions.InvalidObjectState as error:
             raise OSError(f"{name} is archived") from error
         md5 = hashlib.md5(usedforsecurity=False)
-        for chunk in answer["Body"].iter_chunks(1 << 20):
+        for chunk in answer["Body"].iter_chunks(PIECE):
             md5.update(chunk)
             copy.write(chunk)
         etag = answer["ETag"].strip('"')
@@ -238,9 +253,9 @@ class Bucket:
         # Stores that are not AWS's own are often reached without TLS, inside a private network.
         return address, {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ALLOW_HTTP": "true"}
 
-    def deliver(self, name: str, content: bytes, at: dt.datetime) -> bool:
+    def deliver(self, name: str, content: BinaryIO, at: dt.datetime) -> bool:
         client, key = self._client(), self._key(name)
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        md5 = _md5(content)
         arrived = at.astimezone(dt.UTC).isoformat()
         with _reachable(self):
             try:
@@ -250,6 +265,7 @@ class Bucket:
             except client.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
                     raise
+            content.seek(0)
             client.put_object(
                 Bucket=self.bucket, Key=key, Body=content, Metadata={ARRIVED: arrived}
             )

@@ -11,13 +11,15 @@ import hmac
 import math
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.lake import files
 from jobs.usecase import Column
 
+# What may stand around a value in a file, and is borne with where it is looked for.
+BLANKS = " \t"
 # Numbers as large as a silver table holds, and the largest up to which a double counts by ones.
 LARGEST, COUNTED = 2**63, 2**53
 DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?", re.DOTALL)
@@ -68,7 +70,10 @@ class Tombstones:
         self, entity: Mapping[str, str], typed: Iterable[Mapping[str, Column]]
     ) -> frozenset[str]:
         """What stands for an entity in sources that declare its columns so."""
-        return frozenset(self._hash(tuple(sorted(entity)), entity, columns) for columns in typed)
+        return frozenset(
+            self._hash({name: said(columns[name], text) for name, text in entity.items()})
+            for columns in typed
+        )
 
     def write(self, root: str) -> None:
         """Keep them beside the tables of the use case."""
@@ -86,24 +91,30 @@ class Tombstones:
     def has(self, row: Mapping[str, Any], columns: Mapping[str, Column]) -> bool:
         """Whether a row, given as text, is of an erased entity."""
         return any(
-            self._hash(names, row, columns) in hashes for names, hashes in self.erased.items()
+            self._hash({name: canonical(columns[name], row.get(name)) for name in names}) in hashes
+            for names, hashes in self.erased.items()
         )
 
-    def _hash(
-        self, names: Sequence[str], row: Mapping[str, Any], columns: Mapping[str, Column]
-    ) -> str:
-        values = [f"{name}={canonical(columns[name], row.get(name))}" for name in names]
-        text = "\0".join(values).encode()
+    def _hash(self, values: Mapping[str, str]) -> str:
+        text = "\0".join(f"{name}={value}" for name, value in sorted(values.items())).encode()
         return hmac.new(bytes.fromhex(self.key), text, hashlib.sha256).hexdigest()
 
 
 def canonical(column: Column, text: str | None) -> str:
-    """One way of writing a value: 042 and 42 are the same integer.
+    """One way of writing a value that a file has: 042 and 42 are the same integer.
 
-    What is no value of the column's type stands for itself.
+    What is no value of the column's type, or not in its format, stands for itself.
     """
     if text is None:
         return "\1"
+    if not column.format:
+        return said(column, text)
+    found = column.read(text.strip(BLANKS))
+    return text if found is None else str(found)
+
+
+def said(column: Column, text: str) -> str:
+    """The same of a value that a person gives, in whichever way files write it."""
     known = value_of(column.type, text)
     return text if known is None else known
 

@@ -50,6 +50,9 @@ class Balance:
         factors = [share / rate for share, rate in zip(wanted, rates, strict=True)]
         if sampled := spec.by == "undersample":
             factors = [factor / max(factors) for factor in factors]
+            # There is nothing to be gained by leaving out rows of the rarer class.
+            if min(zip(rates, factors, strict=True))[1] < 1:
+                factors = [1.0] * len(rows)
         return cls(tuple(factors), sampled, tuple(rates))
 
     def weights(self, labels: Array) -> Array:
@@ -70,3 +73,11 @@ class Balance:
         shares = F.array(*[F.lit(factor) for factor in self.factors])
         share = F.element_at(shares, F.col("label").cast("int") + 1)
         return train.where(hash_of(f"kept {seed}", key) < share * HASHES)
+
+
+def row_weights(labels: Array, balance: Balance | None, counts: Array | None) -> Array | None:
+    """Of rows that are learned from: those of a balance, times how many rows each stands for."""
+    if balance is None:
+        return counts
+    weights = balance.weights(labels)
+    return weights if counts is None else weights * counts

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.evaluation import CandidateResult, Evaluation, SliceResult
 from jobs.learning.holdout import Holdout, Scored
-from jobs.learning.intervals import Estimate, Resamples, estimate, gain
+from jobs.learning.intervals import Asked, Estimate, Resamples, estimate, gain
 from jobs.learning.metrics.metric import Array, Metric
 from jobs.learning.targets.target import Target
 
@@ -38,10 +38,9 @@ def evaluate(
     target.require_judgeable(holdout.labels)
     draws = Resamples.of(holdout.dates, seed, holdout.groups)
     names = tuple(target.metrics)
-    found = {
-        name: draws.distributions(target, names, holdout.labels, model)
-        for name, model in models.items()
-    }
+    found = draws.distributions(
+        target, {name: Asked(names, holdout.labels, model) for name, model in models.items()}
+    )
     main = {name: values[metric] for name, values in found.items()}
     decides = target.metrics[metric]
     challenger = _challenger(decides, main, confidence)
@@ -109,29 +108,34 @@ def _slices(
     metric: str,
     confidence: float,
 ) -> tuple[SliceResult, ...]:
+    rows = {
+        (name, value): values == value
+        for name, values in holdout.slices.items()
+        for value in sorted({value for value in values if value is not None})
+    }
+    rows = {part: chosen for part, chosen in rows.items() if chosen.sum() >= SMALLEST_SLICE}
+    judged = [model for model in (challenger, CHAMPION) if model in models]
+    drawn = draws.distributions(
+        target,
+        {
+            (part, model): Asked((metric,), holdout.labels, models[model], chosen)
+            for part, chosen in rows.items()
+            for model in judged
+        },
+    )
     found, decides = [], target.metrics[metric]
-    for name, values in holdout.slices.items():
-        for value in sorted({value for value in values if value is not None}):
-            rows = values == value
-            if rows.sum() < SMALLEST_SLICE:
-                continue
-            both = {
-                model: draws.distributions(target, (metric,), holdout.labels, models[model], rows)[
-                    metric
-                ]
-                for model in (challenger, CHAMPION)
-                if model in models
-            }
-            found.append(
-                SliceResult(
-                    slice=name,
-                    value=value,
-                    rows=int(rows.sum()),
-                    yes=target.positives(holdout.labels[rows]),
-                    estimate=estimate(decides, both[challenger], confidence),
-                    gain=_gain_over_champion(decides, both, challenger, confidence),
-                )
+    for part, chosen in rows.items():
+        both = {model: drawn[part, model][metric] for model in judged}
+        found.append(
+            SliceResult(
+                slice=part[0],
+                value=part[1],
+                rows=int(chosen.sum()),
+                yes=target.positives(holdout.labels[chosen]),
+                estimate=estimate(decides, both[challenger], confidence),
+                gain=_gain_over_champion(decides, both, challenger, confidence),
             )
+        )
     return tuple(found)
 
 

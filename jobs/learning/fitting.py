@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused
@@ -24,6 +23,7 @@ from jobs.learning.leak import refuse_leaks
 from jobs.learning.model import Model
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
 from jobs.learning.recipe.recipe import Recipe
+from jobs.learning.scarce import Scarce
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import target_of
 from jobs.learning.targets.target import Boosting, Target, measured
@@ -46,12 +46,14 @@ class Trained:
         validation: each candidate's metrics on validation; they chose rounds and thresholds, so
             they flatter.
         rows: of `train` and `validation`.
+        kept: rows of `train` that undersampling left to the linear candidate and the trees.
         settings: of XGBoost, as fitted.
     """
 
     models: Mapping[str, Model]
     validation: Mapping[str, Mapping[str, float]]
     rows: Mapping[str, int]
+    kept: int
     settings: Mapping[str, Any]
 
 
@@ -74,24 +76,29 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     features = plan.usecase.features
     key = plan.usecase.entity.key
     sampled = _sampled(parts.train, rows["train"], plan)
-    labels = sampled["label"].to_numpy()
-    _require_every_class(target, labels)
-    refuse_leaks(sampled, labels, features, target)
+    classes = _classes(parts.train, target)
+    _require_every_class(target, classes)
+    refuse_leaks(sampled, sampled["label"].to_numpy(), features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
-    balance = _balance(parts.train, target, plan.usecase.model.imbalance)
+    balance = _balance(classes, plan.usecase.model.imbalance)
     learned, kept, line_rows = parts, rows["train"], sampled
     if balance is not None and balance.sampled:
         learned = Parts(balance.kept(parts.train, key, plan.usecase.model.seed), parts.validation)
         kept = target.require_learnable(learned.train, "undersampled training")
+        classes = _classes(learned.train, target)
         line_rows = _sampled(learned.train, kept, plan)
+    scarce, counts = Scarce.of(classes), None
+    if scarce.by_class:
+        line_rows = scarce.sample(*_foldable(learned.train, plan))
+        counts = scarce.weights(line_rows["label"].to_numpy())
     boosting = target.boosting(metric, balance)
     trees, settings = _trees(
-        learned, kept + rows["validation"], recipe, plan, boosting, trials, record
+        learned, {**rows, "train": kept}, recipe, plan, boosting, trials, record
     )
     fitted: list[Candidate] = [
         constant.fit(parts, target, metric),
         rule.fit(parts, plan.usecase.model.rule, target),
-        linear.fit(line_rows, recipe, target, plan.usecase.model.ridge, balance),
+        linear.fit(line_rows, recipe, target, plan.usecase.model.ridge, balance, counts),
         trees.candidate,
     ]
     seen = reference.seen(parts.train, sampled, features)
@@ -117,6 +124,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         models={kind: model for kind, (model, _) in finished.items()},
         validation={kind: found for kind, (_, found) in finished.items()},
         rows=rows,
+        kept=kept,
         settings={**settings, "rounds_kept": trees.rounds},
     )
 
@@ -148,21 +156,31 @@ def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sampled(train: DataFrame, rows: int, plan: Plan) -> pa.Table:
     """Some of the training rows in memory, with label and fold."""
+    folded, key, columns = _foldable(train, plan)
+    return reference.sample(folded, key, rows, columns)
+
+
+def _foldable(train: DataFrame, plan: Plan) -> tuple[DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """Training rows with their fold, their key, and the columns that something is learned from."""
     key, names = plan.usecase.entity.key, plan.usecase.features.names
-    folded = train.withColumn(FOLD, fold_of(key))
-    return reference.sample(folded, key, rows, (*names, "label", FOLD))
+    return train.withColumn(FOLD, fold_of(key)), key, (*names, "label", FOLD)
 
 
-def _balance(train: DataFrame, target: Target, spec: Imbalance) -> Balance | None:
-    if spec.by == "none":
-        return None
-    rows = {int(label): count for label, count in train.groupBy("label").count().collect()}
-    return Balance.of(spec, [rows[label] for label in range(len(target.names))])
+def _classes(train: DataFrame, target: Target) -> dict[int, int]:
+    """The number of rows of each class by its label, 0 where there is none; empty of numbers."""
+    if not target.names:
+        return {}
+    found = {int(label): count for label, count in train.groupBy("label").count().collect()}
+    return {label: found.get(label, 0) for label in range(len(target.names))}
+
+
+def _balance(rows: Mapping[int, int], spec: Imbalance) -> Balance | None:
+    return None if spec.by == "none" else Balance.of(spec, list(rows.values()))
 
 
 def _trees(
     parts: Parts,
-    rows: int,
+    rows: Mapping[str, int],
     recipe: Recipe,
     plan: Plan,
     boosting: Boosting,
@@ -170,18 +188,19 @@ def _trees(
     record: Record,
 ) -> tuple[Fit, Mapping[str, Any]]:
     model = plan.usecase.model
-    workers = max(1, min(plan.settings.spark_workers, rows // boosted.ROWS_PER_WORKER))
+    most = plan.settings.spark_workers
+    workers = boosted.workers(rows["train"], rows["validation"], most)
     data = boosted.shares(parts, recipe, plan.usecase.entity.key, workers, boosting)
     if trials:
         return tuned(data, model, trials, record)
     return boosted.fit(data, model, model.parameters), model.parameters
 
 
-def _require_every_class(target: Target, labels: NDArray[np.float64]) -> None:
-    if lacking := target.lacking(labels):
+def _require_every_class(target: Target, rows: Mapping[int, int]) -> None:
+    if lacking := [target.names[label] for label, count in rows.items() if not count]:
         raise Refused(
-            f"None of {len(labels)} training rows is of class {', '.join(lacking)}: nothing can "
-            "be learned of it.",
+            f"None of {sum(rows.values())} training rows is of class {', '.join(lacking)}: nothing "
+            "can be learned of it.",
             "Take it out of label.classes and label.expression, or choose a later cutoff.",
         )
 

@@ -168,13 +168,16 @@ def with_places(rows: DataFrame, spec: Folds, key: tuple[str, ...], seed: int) -
 
     With classes each class is counted by itself.
     """
+    row = [*dict.fromkeys(("prediction_date", *key))]
     if spec.by == "time":
-        order = Window.orderBy("prediction_date", *key)
+        order = Window.orderBy(*row)
     else:
         every = Window.partitionBy("label") if spec.by == "stratified" else Window.partitionBy()
         # With a word of its own, because samples are chosen by the hash of the key alone.
-        order = every.orderBy(F.xxhash64(F.lit(f"folds {seed}"), *key), *key)
-    return rows.withColumn(PLACE, F.row_number().over(order) - 1)
+        order = every.orderBy(F.xxhash64(F.lit(f"folds {seed}"), *key), *key, "prediction_date")
+    # One task numbers all rows (or those of a class), so it gets no more of them than it needs.
+    numbered = rows.select(*row, "label").withColumn(PLACE, F.row_number().over(order) - 1)
+    return rows.join(numbered.drop("label"), on=row, how="inner")
 
 
 def folds_of(spec: Folds, rows: int) -> Iterator[Fold]:
@@ -220,7 +223,8 @@ def _dealt(spec: Folds, number: int) -> Fold:
         place - F.lit(number + 1), F.lit(spec.number)
     )
     share = F.lit(spec.validation)
-    held_back = F.floor((rank + 1) * share) > F.floor(rank * share)
+    # Rounded and not cut off, so that a class with few rows has one in validation, too.
+    held_back = F.floor((rank + 1) * share + 0.5) > F.floor(rank * share + 0.5)
     return Fold(train=~tested & ~held_back, validation=~tested & held_back, test=tested)
 
 
@@ -228,6 +232,7 @@ def _judged(
     placed: DataFrame, fold: Fold, plan: Plan, target: Target, name: str
 ) -> tuple[FoldRows, Metrics]:
     """How many rows there were, and each candidate's metrics on the test rows."""
+    _require_every_class(placed, fold, target, name)
     trained = fit_all(fold.parts(placed), plan, name, 0, lambda *_: None)
     test = target.coded(placed.where(fold.test))
     key = plan.usecase.entity.key
@@ -249,3 +254,26 @@ def _judged(
         last=str(dates.max()),
     )
     return rows, metrics
+
+
+def _require_every_class(placed: DataFrame, fold: Fold, target: Target, name: str) -> None:
+    if not target.names:
+        return
+    named = {"training": fold.train, "validation": fold.validation, "test": fold.test}
+    counts = [F.count_if(condition).alias(part) for part, condition in named.items()]
+    found = {
+        row["label"]: row for row in target.coded(placed).groupBy("label").agg(*counts).collect()
+    }
+    for part in named:
+        lacking = [
+            each
+            for label, each in enumerate(target.names)
+            if label not in found or not found[label][part]
+        ]
+        if lacking:
+            raise Refused(
+                f"None of the {part} rows of {name} is of class {', '.join(lacking)}.",
+                "Declare fewer folds or a larger folds.validation, keep each class's share in each "
+                "fold (`by: stratified`), or take the class out of label.expression (and "
+                "label.classes).",
+            )

@@ -10,18 +10,22 @@ which makes the difference of two models a paired comparison.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.learning.holdout import Scored
-from jobs.learning.metrics.metric import Array, Metric
+from jobs.learning.metrics.metric import Array, Counter, Metric
 
 if TYPE_CHECKING:
     from jobs.learning.targets.target import Target
+
+# What one of several distributions is called.
+Key = TypeVar("Key")
 
 RESAMPLES = 1000
 # Of dates or groups.
@@ -40,6 +44,21 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Metrics of one model on some rows.
+
+    Attributes:
+        labels, scored: of all rows.
+        rows: a slice of them; None for all.
+    """
+
+    metrics: tuple[str, ...]
+    labels: Array
+    scored: Scored
+    rows: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,25 +101,31 @@ class Resamples:
             yield rng.multinomial(self.n, chances, size=size).astype(np.float64)
 
     def distributions(
-        self,
-        target: Target,
-        metrics: tuple[str, ...],
-        labels: Array,
-        scored: Scored,
-        rows: NDArray[np.bool_] | None = None,
-    ) -> dict[str, Array]:
+        self, target: Target, asked: Mapping[Key, Asked]
+    ) -> dict[Key, dict[str, Array]]:
         """Each metric under all draws, shape (1 + resamples,); the first is of the rows as given.
 
-        `rows` narrows to a slice without changing the draws.
+        All are under the same draws, which are made once: of many rows they take longest.
         """
-        chosen = slice(None) if rows is None else rows
-        counter = target.counter(labels[chosen], scored.at(chosen), self.groups[chosen], self.n)
-        found: dict[str, list[Array]] = {name: [] for name in metrics}
-        for weights in (np.ones((1, self.n)), *self.weights(counter.width)):
-            tallied = counter.tally(weights)
-            for name, values in found.items():
-                values.append(target.metrics[name].values(tallied))
-        return {name: np.concatenate(values) for name, values in found.items()}
+        counters = {key: self._counter(target, each) for key, each in asked.items()}
+        found: dict[Key, dict[str, list[Array]]] = {
+            key: {name: [] for name in each.metrics} for key, each in asked.items()
+        }
+        width = max((counter.width for counter in counters.values()), default=1)
+        for weights in chain([np.ones((1, self.n))], self.weights(width)):
+            for key, counter in counters.items():
+                tallied = counter.tally(weights)
+                for name, values in found[key].items():
+                    values.append(target.metrics[name].values(tallied))
+        return {
+            key: {name: np.concatenate(values) for name, values in each.items()}
+            for key, each in found.items()
+        }
+
+    def _counter(self, target: Target, asked: Asked) -> Counter:
+        chosen = slice(None) if asked.rows is None else asked.rows
+        labels, scored = asked.labels[chosen], asked.scored.at(chosen)
+        return target.counter(labels, scored, self.groups[chosen], self.n)
 
 
 def estimate(metric: Metric, distribution: Array, confidence: float) -> Estimate:

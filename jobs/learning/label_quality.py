@@ -120,7 +120,9 @@ class LabelQuality(BaseModel):
 
 def _alike(rows: DataFrame, features: tuple[str, ...]) -> tuple[int, int]:
     """How many rows have features that another one has too, and of these also another label."""
-    same = rows.groupBy(F.xxhash64(*features).alias("features")).agg(
+    # The hash passes over what is missing, and takes a value in another column for the same.
+    missing = [F.col(name).isNull() for name in features]
+    same = rows.groupBy(F.xxhash64(*features, *missing).alias("features")).agg(
         F.count("*").alias("rows"), (F.min("label") < F.max("label")).alias("differ")
     )
     several = same.where(F.col("rows") > 1)

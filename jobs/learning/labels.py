@@ -74,11 +74,8 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
         date = F.col(usecase.entity.day)
         ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
         final = F.to_utc_timestamp(ended, usecase.timezone)
-    dated = (
-        silver.withColumn("prediction_date", date)
-        .withColumn("matured_at", final)
-        .withColumn("label", label)
-    )
+    # At once, so that each sees the source's columns, and not another of these.
+    dated = silver.withColumns({"prediction_date": date, "matured_at": final, "label": label})
     told = dated.where(F.col("prediction_date").isNotNull()).select(*table.schema.names)
     versions = told if given is None else _in_turn(told, _told(plan, given), usecase.entity.key)
     return versions.where(F.col("label").isNotNull())

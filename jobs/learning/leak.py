@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.errors import Refused
@@ -25,16 +26,26 @@ def refuse_leaks(
 ) -> None:
     """Look at each number and each category alone, on training rows.
 
+    Of a moment or a text, at whether it is there: it may be known only once the label is.
+
     Raises:
         Refused: one gives the label away (`Target.given_away`).
     """
     for name in (*spec.numeric, *spec.categorical):
-        if said := target.given_away(rows[name], labels, name in spec.numeric):
-            raise Refused(
-                f"The feature {name} alone {said} of {len(labels)} training rows: it gives the "
-                "label away.",
-                "Remove it, or build it from what is known before the cutoff.",
-            )
+        _refuse(f"The feature {name}", target.given_away(rows[name], labels, name in spec.numeric))
+    for name in (*spec.timestamp, *spec.text):
+        _refuse(
+            f"Whether the feature {name} has a value",
+            target.given_away(pc.is_valid(rows[name]), labels, numeric=True),
+        )
+
+
+def _refuse(what: str, said: str | None) -> None:
+    if said:
+        raise Refused(
+            f"{what} alone {said} of training rows: it gives the label away.",
+            "Remove it, or build it from what is known before the cutoff.",
+        )
 
 
 def ordered(

@@ -18,7 +18,7 @@ from jobs.learning.weeks import usual
 from jobs.usecase import Features
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # Rows that the distributions are taken from; chosen by their keys' hash, so always the same.
 SAMPLE_ROWS = 100_000
@@ -27,8 +27,19 @@ QUANTILES = np.arange(0.1, 0.95, 0.1)
 
 def sample(train: DataFrame, key: tuple[str, ...], rows: int, columns: tuple[str, ...]) -> pa.Table:
     """Some 100 000 of a frame's `rows` rows, the same ones in the same order every time."""
-    every = -(-rows // SAMPLE_ROWS)
-    chosen = train.where(F.pmod(F.xxhash64(*key), F.lit(every)) == 0)
+    return taken(train, key, F.lit(every(rows)), columns)
+
+
+def every(rows: int) -> int:
+    """One row in how many is taken of so many rows."""
+    return -(-rows // SAMPLE_ROWS)
+
+
+def taken(
+    train: DataFrame, key: tuple[str, ...], one_in: Column, columns: tuple[str, ...]
+) -> pa.Table:
+    """One row in so many, chosen by the keys' hash, in the order of the keys."""
+    chosen = train.where(F.pmod(F.xxhash64(*key), one_in) == 0)
     found: pa.Table = chosen.select(*dict.fromkeys((*key, *columns))).toArrow()
     return found.sort_by([(name, "ascending") for name in key]).select(columns)
 

@@ -109,13 +109,16 @@ def train(
             _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
+    rows_learned = f"{trained.rows['train']} rows of {split.train}"
+    if trained.kept < trained.rows["train"]:
+        rows_learned += f" ({trained.kept} after undersampling)"
     return StepResult(
         step="train",
         use_case=ctx.plan.name,
         dates=ctx.dates,
         sentence=(
-            f"{len(trained.models)} candidates learned from {trained.rows['train']} rows of "
-            f"{split.train}; on validation {best} is best, with {said}."
+            f"{len(trained.models)} candidates learned from {rows_learned}; on validation {best} "
+            f"is best, with {said}."
         ),
         rows=trained.rows,
         facts={"run_id": run_id},
@@ -369,8 +372,12 @@ def _scored(
     groups: tuple[str, ...] = ()
     if cut is not None and cut.grouped:
         rows, groups = rows.withColumn(GROUP, F.xxhash64(*cut.columns)), (GROUP,)
-    keep = ("prediction_date", "label", *groups, *(f"_slice_{name}" for name in names))
-    found = with_scores(rows, models, keep).toArrow()
+    # Rows are drawn by their places, which must not be those that Spark hands them over in.
+    unique = ctx.plan.usecase.entity.unique
+    order = {f"_unique_{place}": F.col(name) for place, name in enumerate(unique)}
+    keep = ("prediction_date", "label", *order, *groups, *(f"_slice_{name}" for name in names))
+    found = with_scores(rows.withColumns(order), models, keep).toArrow()
+    found = found.sort_by([(name, "ascending") for name in order])
     holdout = Holdout(
         labels=found["label"].to_numpy(),
         dates=found["prediction_date"].to_numpy().astype("datetime64[D]"),

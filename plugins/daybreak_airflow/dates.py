@@ -52,8 +52,20 @@ def night(plan: Plan, asked: Asked) -> Dates:
 
 
 def learning(plan: Plan, asked: Asked) -> Dates:
-    """The dates a training may look at: up to the date of its cutoff, which is the last."""
-    return Dates(plan.usecase.schedule.start, _chosen(plan, asked, "cutoff"))
+    """The dates a training may look at: up to the date of its cutoff, which is the last.
+
+    Raises:
+        Refused: the cutoff is before the first prediction date.
+        WrongUsage: it is no date, or partition key and form name different ones.
+    """
+    start, cutoff = plan.usecase.schedule.start, _chosen(plan, asked, "cutoff")
+    if cutoff < start:
+        raise Refused(
+            f"A training of {plan.name} with cutoff {cutoff} has nothing to learn from: its first "
+            f"prediction date is {start}.",
+            f"Give that date (--date {start}), or change schedule.start in its usecase.yaml.",
+        )
+    return Dates(start, cutoff)
 
 
 def history(plan: Plan, asked: Asked) -> Dates:

@@ -80,6 +80,14 @@ def test_a_training_reaches_from_the_start_to_its_cutoff(plan: Plan) -> None:
     assert history(plan, asked(params=params)) == learning(plan, asked(params=params))
 
 
+def test_a_training_before_the_first_date_is_refused(plan: Plan) -> None:
+    from daybreak_airflow.dates import learning
+
+    with pytest.raises(Refused, match="its first prediction date is 2013-01-01") as refused:
+        learning(plan, asked(params={"cutoff": "2012-12-31"}))
+    assert "--date 2013-01-01" in refused.value.remedy
+
+
 def test_a_holdout_after_the_cutoff_needs_its_own_labels(plan: Plan) -> None:
     """The labels of 28 October are final when 29 October, its day of maturity, has ended."""
     from daybreak_airflow.dates import history, learning

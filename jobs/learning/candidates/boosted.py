@@ -54,8 +54,10 @@ OBJECTIVES: Mapping[str | None, Mapping[str, str]] = {
 }
 # A fit that takes longer has lost a worker without Spark's noticing.
 FIT_SECONDS = 3600.0
-# Smaller shares leave an XGBoost worker without rows, which crashes it.
+# A worker is worth while from so many rows on, of both parts together.
 ROWS_PER_WORKER = 2000
+# Smaller shares may leave an XGBoost worker without a row to learn from, which crashes it.
+LEAST_ROWS = 100
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -115,6 +117,11 @@ class Shares:
     recipe: Recipe
     workers: int
     boosting: Boosting
+
+
+def workers(train: int, validation: int, most: int) -> int:
+    """How many XGBoost workers share parts of so many rows."""
+    return max(1, min(most, (train + validation) // ROWS_PER_WORKER, train // LEAST_ROWS))
 
 
 def shares(

@@ -101,7 +101,12 @@ class Linear:
 
 
 def fit(
-    rows: pa.Table, recipe: Recipe, target: Target, ridge: float, balance: Balance | None = None
+    rows: pa.Table,
+    recipe: Recipe,
+    target: Target,
+    ridge: float,
+    balance: Balance | None = None,
+    counts: NDArray[np.float64] | None = None,
 ) -> Linear:
     """Fit with a ridge (scikit-learn), on a sample of the training part.
 
@@ -112,10 +117,12 @@ def fit(
         rows: the recipe's inputs, `label` and `FOLD`; all in memory.
         ridge: relative to the number of rows.
         balance: how rare classes count among them.
+        counts: how many rows each stands for, where not all stand for as many.
     """
     matrix = recipe.matrix(rows, rows[FOLD])
     scaling = fit_scaling(matrix, recipe)
-    line = target.line(scaling.apply(matrix), rows["label"].to_numpy(), ridge, balance)
+    labels = rows["label"].to_numpy()
+    line = target.line(scaling.apply(matrix), labels, ridge, balance, counts)
     coefficients = tuple(_settled(row) for row in line.coefficients)
     return Linear(recipe, scaling, line.link, coefficients, _settled(line.intercept))
 

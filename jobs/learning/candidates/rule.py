@@ -18,6 +18,9 @@ from jobs.learning.recipe.rows import require
 from jobs.learning.targets.target import Score, Target, read
 from jobs.usecase import Rate
 
+# Of more groups, such as those of a continuous number, only the largest have a score of their own.
+MOST_GROUPS = 10_000
+
 Group = tuple[str | float | None, ...]
 
 
@@ -76,17 +79,21 @@ def fit(parts: Parts, spec: Rate, target: Target) -> Rule:
 
     What is summed are the target's summands, such as the yes of binary labels. For these the
     shrinkage is the posterior mean of a beta prior of `prior_rows` rows (Efron and Morris, 1975,
-    for why shrunken rates beat plain ones).
+    for why shrunken rates beat plain ones). Beyond `MOST_GROUPS` the smallest groups, which are
+    shrunk the most, get the overall score.
     """
     # NaN is no JSON, and does not equal itself.
     by = [F.when(F.isnan(n), None).otherwise(F.col(n)).alias(n) if kind == "double" else F.col(n)
           for n, kind in parts.train.dtypes if n in spec.by]  # fmt: skip
-    summed = [F.sum(summand) for summand in target.summands()]
-    found = parts.train.select(*by, "label").groupBy(*spec.by).agg(F.count("*"), *summed).collect()
+    counted = [F.count("*").alias("_rows"), *map(F.sum, target.summands())]
+    train = parts.train.select(*by, "label")
+    grouped = train.groupBy(*spec.by).agg(*counted)
+    found = grouped.orderBy(F.desc("_rows"), *spec.by).limit(MOST_GROUPS).collect()
     width = len(spec.by)
     rows = np.array([row[width] for row in found])
     sums = np.array([row[width + 1 :] for row in found])
-    overall = sums.sum(axis=0) / rows.sum()
+    every, *total = train.agg(*counted).collect()[0]
+    overall = np.array(total) / every
     means = (sums + spec.prior_rows * overall) / (rows + spec.prior_rows)[:, None]
     groups = [
         (tuple(row[:width]), target.score_of(mean)) for row, mean in zip(found, means, strict=True)

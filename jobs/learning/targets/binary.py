@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
 
 from jobs.errors import Refused
-from jobs.learning.balance import Balance
+from jobs.learning.balance import Balance, row_weights
 from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
 from jobs.learning.evaluation import ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
@@ -89,15 +89,21 @@ class Binary(Target):
         settings_then = {**settings, "base_score": rate}
         return Boosting(settings_then, metric, METRICS[metric].sign, balance, begins)
 
-    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
+    def line(
+        self,
+        ready: Any,
+        labels: Array,
+        ridge: float,
+        balance: Balance | None = None,
+        counts: Array | None = None,
+    ) -> Line:
         # Newton steps need a square of the columns, of which a sparse matrix has too many.
         solver = "lbfgs" if issparse(ready) else "newton-cholesky"
         weight = 1 / (ridge * ready.shape[0])
         learner = LogisticRegression(C=weight, solver=solver, max_iter=MOST_STEPS)
+        learner.fit(ready, labels, sample_weight=row_weights(labels, balance, counts))
         if balance is None:
-            learner.fit(ready, labels)
             return Line("logistic", learner.coef_[0], learner.intercept_[0])
-        learner.fit(ready, labels, sample_weight=balance.weights(labels))
         no, yes = balance.margins
         return Line("logistic", learner.coef_[0], learner.intercept_[0] - (yes - no))
 

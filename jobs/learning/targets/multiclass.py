@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from jobs.errors import Refused
 from jobs.label_types import score_column
-from jobs.learning.balance import Balance
+from jobs.learning.balance import Balance, row_weights
 from jobs.learning.evaluation import CalibrationBin, ClassResult
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
@@ -92,9 +92,6 @@ class Multiclass(Target):
         self._require_known(f"the {name} part", rows, strange)
         return int(rows)
 
-    def lacking(self, labels: Array) -> tuple[str, ...]:
-        return tuple(name for place, name in enumerate(self.classes) if place not in labels)
-
     def given_away(self, column: pa.ChunkedArray, labels: Array, numeric: bool) -> str | None:
         told_apart = self._told_apart(column, labels, numeric)
         counted = np.bincount(labels.astype(np.int64), minlength=len(self.classes))
@@ -145,13 +142,19 @@ class Multiclass(Target):
         begins = tuple(float(base + margin) for margin in balance.margins)
         return Boosting({**settings, "base_score": base}, "log_loss", sign, balance, begins)
 
-    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
+    def line(
+        self,
+        ready: Any,
+        labels: Array,
+        ridge: float,
+        balance: Balance | None = None,
+        counts: Array | None = None,
+    ) -> Line:
         weight = 1 / (ridge * ready.shape[0])
         learner = LogisticRegression(C=weight, solver="lbfgs", max_iter=MOST_STEPS)
+        learner.fit(ready, labels, sample_weight=row_weights(labels, balance, counts))
         if balance is None:
-            learner.fit(ready, labels)
             return Line("softmax", learner.coef_, learner.intercept_)
-        learner.fit(ready, labels, sample_weight=balance.weights(labels))
         return Line("softmax", learner.coef_, learner.intercept_ - balance.margins)
 
     def predicted(self, threshold: float | None) -> dict[str, Column]:
@@ -169,7 +172,7 @@ class Multiclass(Target):
     def require_judgeable(self, labels: Array) -> None:
         require_holdout(labels)
         self._require_known("the holdout", len(labels), int(np.isnan(labels).sum()))
-        if lacking := self.lacking(labels):
+        if lacking := [name for place, name in enumerate(self.classes) if place not in labels]:
             raise Refused(
                 f"None of {len(labels)} holdout rows is of class {', '.join(lacking)}: nothing "
                 "can be said of a model there.",

@@ -86,10 +86,17 @@ class Regression(Target):
         settings = {"objective": OBJECTIVES[metric], "eval_metric": metric}
         return Boosting(settings, metric, METRICS[metric].sign)
 
-    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
+    def line(
+        self,
+        ready: Any,
+        labels: Array,
+        ridge: float,
+        balance: Balance | None = None,
+        counts: Array | None = None,
+    ) -> Line:
         solver = "sparse_cg" if issparse(ready) else "cholesky"
         learner = Ridge(alpha=ridge * ready.shape[0], solver=solver, tol=TOLERANCE)
-        learner.fit(ready, labels)
+        learner.fit(ready, labels, sample_weight=counts)
         return Line("identity", learner.coef_, learner.intercept_)
 
     def predicted(self, threshold: float | None) -> dict[str, Column]:

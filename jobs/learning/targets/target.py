@@ -142,10 +142,6 @@ class Target(ABC):
             Refused: it has none, or labels that nothing can be learned from.
         """
 
-    def lacking(self, labels: Array) -> tuple[str, ...]:
-        """The classes that none of some training rows is of."""
-        return ()
-
     @abstractmethod
     def given_away(self, column: pa.ChunkedArray, labels: Array, numeric: bool) -> str | None:
         """How a feature gives the labels of training rows away, if it does."""
@@ -168,8 +164,19 @@ class Target(ABC):
         """How XGBoost learns it where `metric` decides."""
 
     @abstractmethod
-    def line(self, ready: Any, labels: Array, ridge: float, balance: Balance | None = None) -> Line:
-        """A linear model with a ridge, relative to the number of rows."""
+    def line(
+        self,
+        ready: Any,
+        labels: Array,
+        ridge: float,
+        balance: Balance | None = None,
+        counts: Array | None = None,
+    ) -> Line:
+        """A linear model with a ridge, relative to the number of rows.
+
+        Args:
+            counts: how many rows each stands for, where not all stand for as many.
+        """
 
     def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
         """Calibration and threshold, fitted on validation, where the type has them."""

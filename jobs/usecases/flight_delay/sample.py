@@ -100,7 +100,7 @@ def write(
     """
     there = store(landing, endpoint)
     written = [
-        there.deliver(f"flight_delay/{each.name}", each.content, each.at)
+        there.deliver(f"flight_delay/{each.name}", io.BytesIO(each.content), each.at)
         for each in deliveries(dates)
     ]
     say(

@@ -36,6 +36,8 @@ SPEC = Source.model_validate(
             "at": {"type": "timestamp"},
             "ok": {"type": "boolean"},
             "kind": {"type": "string", "values": ["a", "b"]},
+            "due": {"type": "date", "format": "M/d/yyyy"},
+            "seen": {"type": "timestamp", "format": "d.M.yyyy H:mm", "zone": "Europe/Vienna"},
         },
         "rules": [
             {"name": "n_below_x", "expression": "n < x"},
@@ -77,6 +79,11 @@ CASES: list[tuple[dict[str, Any], list[tuple[str, str | None, str | None]]]] = [
     ({"x": "100.5"}, [("range", "x", "100.5")]),
     ({"at": "2024-01-02T10:00:00"}, [("type", "at", "2024-01-02T10:00:00")]),
     ({"at": "2024-01-02"}, [("type", "at", "2024-01-02")]),
+    ({"at": "2024-01-02 10:00Z"}, []),
+    ({"due": "1/31/2024", "seen": "31.1.2024 5:00"}, []),
+    ({"due": "31/1/2024"}, [("type", "due", "31/1/2024")]),
+    ({"due": "2024-01-31"}, [("type", "due", "2024-01-31")]),
+    ({"seen": "2024-01-31T05:00:00Z"}, [("type", "seen", "2024-01-31T05:00:00Z")]),
     ({"ok": "maybe"}, [("type", "ok", "maybe")]),
     ({"kind": "c"}, [("set", "kind", "c")]),
     ({"n": "5", "x": "5.2"}, [("share", None, None)]),
@@ -104,8 +111,12 @@ def test_every_row_is_in_silver_or_in_quarantine_with_each_rule_it_failed(
 
 def test_silver_is_typed_and_quarantine_keeps_the_row(spark: SparkSession) -> None:
     good = {"n": "7", "x": "1e1", "at": "2024-01-02T23:00:00-05:00", "ok": "true", "kind": "a"}
+    good |= {"due": "1/31/2024", "seen": "31.3.2024 2:30"}
     found = conform(frame(spark, [{**GOOD, **good}, {**GOOD, "who": "bob", "n": "z"}]), SPEC)
     row = found.silver.collect()[0].asDict()
+    assert row["due"] == dt.date(2024, 1, 31)
+    # Clocks were put forward at two.
+    assert row["seen"].astimezone(dt.UTC) == dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC)
     assert row["at"].astimezone(dt.UTC) == dt.datetime(2024, 1, 3, 4, 0, tzinfo=dt.UTC)
     assert (row["day"], row["n"], row["x"], row["ok"]) == (DAY, 7, 10.0, True)
     kept = json.loads(found.quarantine.collect()[0]["row"])

@@ -38,9 +38,13 @@ def lent(day: str, rows: int = 60, late: int = 3) -> str:
 
 
 def found(settings: Settings, text: str = LENDING) -> list[Finding]:
-    folder = written(settings.usecases, text)
+    written(settings.usecases, text)
+    return looked_at(settings)
+
+
+def looked_at(settings: Settings) -> list[Finding]:
     plan = Plan.of("lending", settings)
-    return list(examine(plan, parse(folder / "usecase.yaml")).problems)
+    return list(examine(plan, parse(settings.usecases / "lending" / "usecase.yaml")).problems)
 
 
 def test_files_that_fit_say_nothing(settings: Settings) -> None:
@@ -93,6 +97,37 @@ def test_what_does_not_fit_is_said_with_an_example(
     (problem,) = found(settings)
     assert said in str(problem)
     assert problem.fails is fails
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        ("13/1/2020", None),
+        ("1/13/2020", "have a day that is no date written as d/M/yyyy, such as 1/13/2020"),
+        ("13/1/2019", "60 of 60 rows of loans are of days outside of 2020-01-01"),
+    ],
+)
+def test_days_are_read_in_the_format_of_their_column(
+    settings: Settings, day: str, said: str | None
+) -> None:
+    text = LENDING.replace("day: {type: date}", "day: {type: date, format: d/M/yyyy}").replace(
+        "days_late > 1", "days_late > 1 and day > date '2020-01-01'"
+    )
+    landed(settings, "shelves/shelves.csv", SHELVES)
+    landed(settings, "loans/date=2020-01-13/loans.csv", lent(day))
+    problems = found(settings, text)
+    assert [said in str(each) for each in problems[:1]] == ([True] if said else [])
+
+
+def test_of_a_snapshot_one_file_that_can_be_read_is_enough(settings: Settings) -> None:
+    landed(settings, "loans/date=2020-01-01/loans.csv", lent("2020-01-01"))
+    landed(settings, "shelves/old.csv", "shelf\n")
+    landed(settings, "shelves/shelves.csv", SHELVES)
+    (problem,) = found(settings)
+    assert "old.csv: the file has a header but no rows" in str(problem)
+    assert not problem.fails
+    landed(settings, "shelves/shelves.csv", "shelf\n")
+    assert [each.fails for each in looked_at(settings)] == [True, True]
 
 
 def test_labels_that_are_none_of_the_classes(settings: Settings) -> None:

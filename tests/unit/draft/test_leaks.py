@@ -24,6 +24,10 @@ def test_columns_that_add_up_to_it() -> None:
     assert found({"a": A, "b": B, "c": C}, A + B - C) == ["a + b - c is y in every row"]
     assert found({"a": A, "b": B, "c": C}, (A + B) / 2) == ["a + b is 2 times y in every row"]
     assert found({"a": A, "b": B, "c": C}, A + B + CHANCE.normal(size=ROWS)) == []
+    # As of shops that are closed at first.
+    closed = np.arange(ROWS) < 100
+    a, b = (np.where(closed, 0, each) for each in (A, B))
+    assert found({"a": a, "b": b, "c": C}, a + b) == ["a + b is y in every row"]
 
 
 def test_a_copy_and_what_rises_or_falls_with_it() -> None:
@@ -40,6 +44,16 @@ def test_what_is_filled_only_for_one_class() -> None:
     reason = pd.Series(B).where(yes == 1)
     (said,) = found({"reason": reason, "b": B}, yes, "binary")
     assert said.startswith("reason is filled only where y is 1 (in 100.0% of ")
+
+
+def test_what_may_be_filled_for_one_class_by_chance_is_none() -> None:
+    """Four of five are yes, so the chance that all of twenty are is one in a hundred."""
+    yes = pd.Series([1.0] * 80 + [0.0] * 20)
+    note = pd.Series(B[:100]).where(yes.index < 20)
+    assert found({"note": note}, yes, "binary") == []
+    more = pd.concat([yes] * 5, ignore_index=True)
+    (said,) = found({"note": pd.concat([note] * 5, ignore_index=True)}, more, "binary")
+    assert said.startswith("note is filled only where y is 1 (in 100.0% of 100 rows")
 
 
 def test_one_that_tells_nearly_everything_by_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from jobs.draft.sniff import sheet
 from jobs.errors import DaybreakError
 from jobs.ingest.store import Folder
 from jobs.lake.moments import moment
+from jobs.usecase import Column
 from tests.unit.draft.files import looked, written
 
 ROWS = "Order Id,amount,when\n1,2.5,2020-01-01\n2,,2020-01-02\n"
@@ -28,6 +30,15 @@ def test_columns_get_names_and_types_and_keep_their_headers(tmp_path: Path) -> N
     ]
     amount = found.columns["amount"]
     assert (amount.rows, amount.missing, amount.least, amount.most) == (2, 1, 2.5, 2.5)
+
+
+def test_a_column_that_the_platform_has_itself_gets_another_name(tmp_path: Path) -> None:
+    found = looked(tmp_path, "Score,label,a\n1,2,3\n4,5,6\n")
+    assert [(c.name, c.header) for c in found.columns.values()] == [
+        ("score_in_file", "Score"),
+        ("label_in_file", "label"),
+        ("a", "a"),
+    ]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -73,6 +84,18 @@ def test_other_formats_and_packed_files(tmp_path: Path) -> None:
     assert sheet(path, "rows").frame["id"].tolist() == ["1", "2"]
 
 
+def test_moments_of_parquet_without_a_zone_have_a_format(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    moments = [dt.datetime(2020, 1, 1, 5), dt.datetime(2020, 1, 2, 6, 0, 0, 500_000)]
+    pd.DataFrame({"at": moments}).to_parquet(path)
+    at = sheet(path, "rows").columns["at"]
+    assert (at.type, at.format) == ("timestamp", "yyyy-MM-dd'T'HH:mm:ss[.SSSSSSSSS]")
+    column = Column(type="timestamp", format="yyyy-MM-dd'T'HH:mm:ss.SSSSSS", zone="UTC")
+    assert [column.read(text) for text in at.examples] == [
+        each.replace(tzinfo=dt.UTC) for each in moments
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -106,6 +129,8 @@ def test_a_missing_file_and_one_of_no_format(tmp_path: Path) -> None:
         (["0", "1"], "integer"),
         (["1"] * 200 + ["x"], "integer"),
         (["1"] * 20 + ["x"], "string"),
+        (["1"] * 200 + ["2.5"], "number"),
+        (["1"] * 400 + ["2.5", "x"], "number"),
         (["none", "some"], "string"),
     ],
 )
@@ -114,6 +139,15 @@ def test_types_bear_with_codes_and_a_few_mistakes(
 ) -> None:
     text = "a,b\n" + "".join(f"{value},0\n" for value in values)
     assert looked(tmp_path, text).columns["a"].type == kind
+
+
+def test_what_means_nothing_in_one_column_is_missing_in_all(tmp_path: Path) -> None:
+    text = "area,garage\n" + "70,none\n80,double\n?,single\nnone,double\n" * 5
+    found = looked(tmp_path, text)
+    assert found.spec.format.null == ("", "NA", "?", "none")
+    area, garage = found.columns.values()
+    assert (area.type, area.missing, garage.missing, garage.distinct) == ("integer", 10, 5, 2)
+    assert found.frame["garage"].isna().sum() == 5
 
 
 def test_of_a_large_file_a_sample_is_kept_and_said(tmp_path: Path) -> None:

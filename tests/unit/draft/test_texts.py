@@ -26,6 +26,7 @@ TEXTS = [
         "2020-02-29T10:00:00+01:00",
     ),
     *("2020-02-29T10:00:00.123456+0100", "2020-02-29T10:00:00", "2020-02-29T25:00:00Z"),
+    *("2020-02-29T10:00-0500", "2020-02-29T24:00Z", "2020-02-29 10Z", "2020-02-29T10:00"),
     *("", "NA", "word", "tt"),
 ]
 
@@ -45,12 +46,16 @@ def test_as_silver_reads_it(spark: SparkSession, kind: Any) -> None:
     (mistyped,) = [c.fails for c in checks(spec) if c.rule == "type"] or [None]
     taken = rows if mistyped is None else rows.where(~mistyped)
     by_spark = {row["_text_value"] for row in taken.collect()}
-    ours = {text for text, ok in zip(TEXTS, reads(pd.Series(TEXTS), kind), strict=True) if ok}
+    ours = {
+        text
+        for text, ok in zip(TEXTS, reads(pd.Series(TEXTS), Column(type=kind)), strict=True)
+        if ok
+    }
     assert ours == by_spark
 
 
 def test_missing_reads_as_anything_and_is_no_value() -> None:
     texts = pd.Series(["1", None, "x"])
-    assert reads(texts, "integer").tolist() == [True, True, False]
+    assert reads(texts, Column(type="integer")).tolist() == [True, True, False]
     assert str(numbers(texts).tolist()) == "[1.0, nan, nan]"
     assert str(truths(texts).tolist()) == "[1.0, nan, nan]"

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from jobs.drill import damage
 from jobs.drill.faults import faults
 from jobs.drill.paper import Paper, Row
 from jobs.settings import PROJECT
 from jobs.spec.read import load
-from jobs.usecase import UseCase
+from jobs.usecase import Column, UseCase
 from tests.unit.learning.parcels import SPEC
 
 DAY, BEFORE = dt.date(2013, 10, 6), dt.date(2013, 10, 5)
@@ -135,6 +136,16 @@ def test_every_planted_fault_of_a_bare_use_case_changes_the_file() -> None:
             for first in (0, 60)
         ]
         assert fault.plant(*papers) != papers[0].written(), fault.name
+
+
+def test_dates_of_next_year_are_written_as_their_column_is() -> None:
+    usecase = bare()
+    source = next(iter(usecase.sources.values()))
+    day = Column(type="date", format="M/d/yyyy")
+    spec = source.model_copy(update={"columns": {**source.columns, "sent_on": day}})
+    row: Row = {**dict.fromkeys(spec.columns, "1"), "sent_on": "1/31/2024"}
+    paper = Paper("x.csv", spec, tuple(spec.columns), (row,))
+    assert b"1/31/2025" in damage.next_year("sent_on")(paper, paper)
 
 
 def test_a_refusal_must_be_about_the_fault() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -63,17 +64,41 @@ WAYS: dict[str, Any] = {
     "date": ("2024-01-02", ["2024-01-02", "2024-1-2", "2024-01-02T09:00", "2024-01-03", "x", None]),
     "timestamp": (
         "2024-01-02T05:00:00Z",
-        ["2024-01-02T00:00:00-05:00", "2024-01-02 05:00:00", "2024-01-02T05:00:01Z", "x", None],
+        [
+            *("2024-01-02T00:00:00-05:00", "2024-01-02 05:00:00", "2024-01-02T05:00Z"),
+            *("2024-01-02T05:00:01Z", "x", None),
+        ],
     ),
     "boolean": ("true", ["true", "TRUE", "1", "false", "0", "x", None]),
     "string": ("042", ["042", "42", "0042", " 042", None]),
 }
 
 
-@pytest.mark.parametrize("kind", WAYS)
-def test_spark_knows_the_entity_as_python_does(spark: SparkSession, kind: str) -> None:
-    value, texts = WAYS[kind]
-    entity, columns = Entity({"who": value}), {"who": Column.model_validate({"type": kind})}
+# By the format of a column, and its zone.
+WRITTEN: dict[tuple[str, str | None], Any] = {
+    ("d/M/yyyy", None): (
+        "2024-02-01",
+        ["1/2/2024", "01/02/2024", " 1/2/2024\t", "2/1/2024", "2024-02-01", "x", None],
+    ),
+    ("yyyy-MM-dd H:mm", "Europe/Vienna"): (
+        "2024-07-01T05:00Z",
+        ["2024-07-01 7:00", "2024-07-01 07:00", "2024-07-01 5:00", "2024-07-01T05:00Z", None],
+    ),
+}
+CASES = [
+    *((Column.model_validate({"type": kind}), *ways) for kind, ways in WAYS.items()),
+    *(
+        (Column(type="timestamp" if zone else "date", format=written, zone=zone), *ways)
+        for (written, zone), ways in WRITTEN.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "texts"), CASES)
+def test_spark_knows_the_entity_as_python_does(
+    spark: SparkSession, column: Column, value: str, texts: list[str | None]
+) -> None:
+    entity, columns = Entity({"who": value}), {"who": column}
     owns = entity.owns(columns)
     rows = spark.createDataFrame([(text,) for text in texts], "who string")
     found = rows.select(entity.written_in(columns, f.col)).collect()
@@ -95,3 +120,18 @@ def test_a_value_of_another_type_is_nobodys_in_a_typed_table(spark: SparkSession
     assert rows.where(Entity({"who": "042"}).typed_in(schema)).count() == 1
     assert rows.where(Entity({"who": "A-17"}).typed_in(schema)).count() == 0
     assert rows.where(Entity({"else": "42"}).typed_in(schema)).count() == 0
+
+
+def test_a_moment_may_be_said_without_its_seconds(spark: SparkSession) -> None:
+    schema = StructType([StructField("at", TYPES["timestamp"])])
+    rows = spark.createDataFrame([(dt.datetime(2024, 7, 1, 5, tzinfo=dt.UTC),)], schema)
+    assert rows.where(Entity({"at": "2024-07-01T05:00Z"}).typed_in(schema)).count() == 1
+
+
+def test_raw_text_names_a_day_in_the_format_of_its_column() -> None:
+    entity = Entity({"day": "2024-02-01", "who": "42"})
+    columns = {"day": Column(type="date", format="d/M/yyyy"), "who": Column(type="integer")}
+    for text in ("42,1/2/2024,x,y", "01/02/2024;42", "2024-02-01 42"):
+        assert entity.is_named_in(text, columns), text
+    for text in ("42,2/1/2024", "42,11/2/2024", "42,1/2/20240", "43,1/2/2024"):
+        assert not entity.is_named_in(text, columns), text

@@ -187,6 +187,19 @@ def test_a_file_with_other_columns_is_searched_by_those_that_name_the_entity() -
     assert parquet.read_table(io.BytesIO(less)).to_pydict() == {"Who": ["bob"], "more": [[2]]}
 
 
+def test_days_are_known_in_the_format_of_their_column() -> None:
+    spec = source()
+    columns = {**spec.columns, "text": Column(type="date", format="M/d/yyyy")}
+    spec = spec.model_copy(update={"columns": columns})
+    entity = Entity({"who": "ann", "text": "2024-02-01"})
+    # The last two cannot be split.
+    content = (
+        b"Who,text\nann,2/1/2024\nann,1/2/2024\nann,02/01/2024\nann,2/1/2024,x\nann,1/2/2024,x\n"
+    )
+    less, gone = without(content, spec, DAY, entity)
+    assert (less, gone) == (b"Who,text\nann,1/2/2024\nann,1/2/2024,x\n", 3)
+
+
 def test_a_record_that_lacks_the_column_is_nobodys() -> None:
     content = b'{"text": "ann"}\n{"Who": null, "text": "ann"}\n'
     assert without(content, source(type="jsonl"), DAY, ANN) == (content, 0)

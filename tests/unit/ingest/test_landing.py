@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from botocore.stub import Stubber
 
 from jobs.errors import DaybreakError, Refused, Unavailable
 from jobs.ingest.landing import landed, landing_store, missing
-from jobs.ingest.store import Bucket
+from jobs.ingest.store import Bucket, Folder
 from jobs.plan import Dates, Plan
 
 FIRST, SECOND = dt.date(2024, 1, 2), dt.date(2024, 1, 3)
@@ -115,11 +116,28 @@ def test_reads_from_a_bucket_and_notices_a_file_that_has_gone(in_s3: Plan, s3: A
         pass
 
 
+def test_delivers_to_a_folder_once_and_in_pieces(tmp_path: Path) -> None:
+    class Pieces(BytesIO):
+        """As a file too large to be held whole."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            assert size is not None
+            assert size > 0
+            return super().read(size)
+
+    there = Folder(str(tmp_path))
+    assert there.deliver("people/new.csv", Pieces(b"x\n"), LATE_EVENING)
+    assert not there.deliver("people/new.csv", Pieces(b"x\n"), LATE_EVENING)
+    assert there.deliver("people/new.csv", Pieces(b"y\n"), LATE_EVENING)
+    assert (tmp_path / "people" / "new.csv").read_bytes() == b"y\n"
+    assert there.arrivals(there.find(["people/new.csv"])) == [LATE_EVENING]
+
+
 def test_delivers_to_a_bucket_once(in_s3: Plan, s3: Any) -> None:
     there = landing_store(in_s3)
-    assert there.deliver("people/new.csv", b"x\n", LATE_EVENING)
-    assert not there.deliver("people/new.csv", b"x\n", LATE_EVENING)
-    assert there.deliver("people/new.csv", b"y\n", LATE_EVENING)
+    assert there.deliver("people/new.csv", BytesIO(b"x\n"), LATE_EVENING)
+    assert not there.deliver("people/new.csv", BytesIO(b"x\n"), LATE_EVENING)
+    assert there.deliver("people/new.csv", BytesIO(b"y\n"), LATE_EVENING)
     assert there.arrivals(there.find(["people/new.csv"])) == [LATE_EVENING]
 
 

@@ -73,6 +73,30 @@ def test_a_value_is_the_same_however_it_is_written(kind: str, ways: list[str], o
     assert canonical(column, other) != canonical(column, ways[0])
 
 
+DAY = Column(type="date", format="d/M/yyyy")
+AT = Column(type="timestamp", format="yyyy-MM-dd H:mm", zone="Europe/Vienna")
+
+
+@pytest.mark.parametrize(
+    ("column", "said", "ways", "others"),
+    [
+        (DAY, "2024-02-01", ["1/2/2024", "01/02/2024", " 1/2/2024"], ["2/1/2024", "2024-01-02"]),
+        (
+            AT,
+            "2024-07-01T05:00Z",
+            ["2024-07-01 7:00", "2024-07-01 07:00"],
+            ["2024-07-01 5:00", "2024-07-01T05:00Z"],
+        ),
+    ],
+)
+def test_files_write_it_in_the_columns_format_and_people_do_not(
+    column: Column, said: str, ways: list[str], others: list[str]
+) -> None:
+    stones = Tombstones.read("/nowhere").with_another({"who": said}, [{"who": column}])
+    assert all(stones.has({"who": way}, {"who": column}) for way in ways)
+    assert not any(stones.has({"who": other}, {"who": column}) for other in others)
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [

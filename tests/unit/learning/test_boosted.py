@@ -100,3 +100,11 @@ def test_a_worker_without_a_row_of_validation_learns_with_the_others(
     assert (shared.frame.rdd.getNumPartitions(), held_out) == (2, 1)
     assert found.rounds >= 1
     assert 0 < found.best < 1
+
+
+def test_each_worker_has_rows_to_learn_from():
+    assert boosted.workers(400_000, 50_000, 8) == 8
+    assert boosted.workers(5000, 4000, 8) == 4
+    # Undersampling may leave few of them, and many to validate on.
+    assert boosted.workers(250, 50_000, 8) == 2
+    assert boosted.workers(30, 50_000, 8) == 1

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from jobs.errors import Refused
+from jobs.learning.candidates import rule
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.dataset import Parts
 from jobs.learning.fitting import fit_all
@@ -16,7 +17,9 @@ from jobs.learning.model import INDEX, opened, sha256
 from jobs.learning.reference import sample, seen
 from jobs.learning.reference import with_scores as with_scores_of
 from jobs.learning.scoring import with_scores
+from jobs.learning.targets.binary import Binary
 from jobs.learning.targets.target import Watched
+from jobs.usecase import Rate
 from tests.unit.learning import parcels
 
 
@@ -63,6 +66,14 @@ def test_rates_of_the_rule_by_hand(trained, data, split):
     expected = (north.sum() + 20 * overall) / (len(north) + 20)
     odd = parcels.batch(pd.DataFrame({"depot": ["north", "never seen", None]}))
     assert rule.raw(odd) == pytest.approx([expected, overall, overall])
+
+
+def test_of_many_groups_the_largest_have_a_score_of_their_own(spark, data, monkeypatch):
+    monkeypatch.setattr(rule, "MOST_GROUPS", 2)
+    frame = parcels.frame(spark, data)
+    found = rule.fit(Parts(frame, frame), Rate(by=("depot",)), Binary())
+    assert [values for values, _ in found.groups] == [("north",), ("south",)]
+    assert found.overall == pytest.approx(data["label"].mean())
 
 
 def test_linear_is_where_its_loss_is_flat(trained, data, split):

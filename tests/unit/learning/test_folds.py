@@ -120,6 +120,35 @@ def test_folds_know_the_keys_and_the_seed_but_no_order(
     assert not found.equals(dealt(spark, few, spec, seed=SEED + 1))
 
 
+def test_a_class_with_few_rows_is_in_each_part_of_each_fold(
+    spark: SparkSession, few: pd.DataFrame
+) -> None:
+    rare = few.head(60).assign(label=["rare"] * 8 + ["often"] * 52)
+    found = dealt(spark, rare, Folds(by="stratified", number=4))
+    parts = [column for column in found if str(column)[:-1] in ("train", "validation", "test")]
+    assert (found[found["label"] == "rare"][parts].sum() >= 1).all()
+
+
+def test_a_fold_without_a_class_is_refused(spark: SparkSession, settings: Settings) -> None:
+    plan = parcels.plan(settings, folds={"by": "stratified", "number": 2})
+    assert plan.usecase.folds is not None
+    data = parcels.rows(days=5, per_day=10).assign(label=[1.0] * 3 + [0.0] * 47)
+    rows = placed(spark, data, plan.usecase.folds)
+    said = "None of the validation rows of fold 1 is of class yes"
+    with pytest.raises(Refused, match=said) as refused:
+        cross_validated(rows, plan.usecase.folds, plan, lambda _: None)
+    assert "Declare fewer folds" in str(refused.value.remedy)
+
+
+def test_only_what_rows_are_numbered_by_goes_through_one_task(
+    spark: SparkSession, few: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed(spark, few, Folds(by="random")).explain()
+    _, one_task = capsys.readouterr().out.split("Exchange SinglePartition", 1)
+    assert "parcel" in one_task.splitlines()[1]
+    assert "weight" not in one_task.splitlines()[1]
+
+
 def test_too_few_rows_in_time_are_refused() -> None:
     for how in ({}, {"test": 4}, {"test": 1, "gap": 9}):
         with pytest.raises(Refused, match="8 labelled rows are too few for 8 folds by time"):

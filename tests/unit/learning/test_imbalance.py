@@ -36,6 +36,10 @@ def test_factors_by_hand():
     # And where yes is frequent, some of it is left out.
     assert balance((25, 75), by="undersample", to=0.5).factors == pytest.approx((1, 1 / 3))
     assert balance((50, 30, 20), by="weight").factors == pytest.approx((2 / 3, 10 / 9, 5 / 3))
+    # No row of the rarer class is left out, whatever share is asked for.
+    assert balance((75, 25), by="undersample", to=0.1).factors == (1, 1)
+    assert balance((25, 75), by="undersample", to=0.9).factors == (1, 1)
+    assert balance((50, 50), by="undersample", to=0.4).factors == (1, 1)
     labels = np.array([0.0, 1.0, 1.0])
     assert balance((75, 25), by="weight").weights(labels) == pytest.approx([2 / 3, 2, 2])
     assert balance((75, 25), by="undersample", to=0.4).weights(labels).tolist() == [1, 1, 1]
@@ -123,6 +127,10 @@ def test_a_training_tells_true_chances(
     learned = some_late[some_late["sent_on"] <= split.train.last]
     assert trained.models["constant"].candidate.score == pytest.approx(learned["label"].mean())
     assert trained.rows["train"] == len(learned)
+    if spec["by"] == "undersample":
+        assert learned["label"].sum() < trained.kept < 0.2 * len(learned)
+    else:
+        assert trained.kept == len(learned)
     assert parameters(plan.usecase, trained.settings)["imbalance"].startswith(spec["by"])
 
 

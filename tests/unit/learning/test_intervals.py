@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
 from jobs.learning import intervals
 from jobs.learning.holdout import Scored
-from jobs.learning.intervals import Resamples, estimate, gain
+from jobs.learning.intervals import Asked, Resamples, estimate, gain
 from jobs.learning.metrics.binary import METRICS
 from jobs.learning.metrics.tally import tally
 from jobs.learning.targets.binary import Binary
@@ -29,7 +31,8 @@ def values(
     scores: np.ndarray,
     rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    return draws.distributions(Binary(), (metric,), labels, Scored(scores, 0.5), rows)[metric]
+    asked = Asked((metric,), labels, Scored(scores, 0.5), rows)
+    return draws.distributions(Binary(), {"model": asked})["model"][metric]
 
 
 def squash(values: np.ndarray) -> np.ndarray:
@@ -103,6 +106,32 @@ def test_memory_chunks_do_not_change_the_draws(monkeypatch):
     whole = np.concatenate(list(draws.weights(1)))
     monkeypatch.setattr(intervals, "CELLS", 100)
     assert np.array_equal(whole, np.concatenate(list(draws.weights(1))))
+
+
+def test_draws_are_made_once_and_let_go(monkeypatch):
+    monkeypatch.setattr(intervals, "CELLS", 1000)
+    made: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    class Watched(Resamples):
+        def weights(self, width):
+            nonlocal most
+            for weights in super().weights(width):
+                made.append(weakref.ref(weights))
+                most = max(most, sum(each() is not None for each in made))
+                yield weights
+
+    draws = Watched(np.arange(100), 100, 1, "rows")
+    labels, signal = labels_and_signal(np.random.default_rng(9), 100)
+    scores = {name: squash(signal * name) for name in (1, 2, 3)}
+    found = draws.distributions(
+        Binary(),
+        {name: Asked(("brier",), labels, Scored(each, 0.5)) for name, each in scores.items()},
+    )
+    assert len(made) == 100
+    assert most <= 2
+    for name, each in scores.items():
+        assert np.array_equal(found[name]["brier"], values(draws, "brier", labels, each))
 
 
 def test_a_slice_is_seen_under_the_same_draws():

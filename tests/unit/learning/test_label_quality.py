@@ -55,6 +55,13 @@ def test_equal_features_with_another_class_contradict_each_other(spark):
     )
 
 
+def test_a_missing_value_is_not_that_of_another_column(spark):
+    train = rows([1.0, 0.0, 1.0, 0.0])
+    train["hour"], train["rain"] = [None, 5.0, None, 6.0], [5.0, None, None, None]
+    found = quality(spark, Binary(), train, rows([1.0, 0.0]).assign(hour=[8, 9]))
+    assert (found.alike, found.conflicting) == (0, 0)
+
+
 def test_a_part_without_rows_or_without_a_class_is_refused(spark):
     target = Multiclass(("door", "shop", "neighbour"))
     train = rows(["door", "shop", "neighbour"] * 3)

@@ -21,8 +21,8 @@ KNOWN = {"sent_on": DAY, "_batch_date": DAY, "_arrived_at": dt.datetime(2024, 1,
 @pytest.mark.parametrize(
     ("label", "found"),
     [
-        ({"expression": "hours > 2", "type": "binary"}, {1: 1.0, 2: 0.0}),
-        ({"expression": "hours * 60", "type": "regression"}, {1: 150.0, 2: 60.0}),
+        ({"expression": "matured_at > 2", "type": "binary"}, {1: 1.0, 2: 0.0}),
+        ({"expression": "matured_at * 60", "type": "regression"}, {1: 150.0, 2: 60.0}),
         (
             {"expression": "came_to", "type": "multiclass", "classes": ["door", "shop", "lost"]},
             {1: "door", 2: "shop"},
@@ -32,7 +32,8 @@ KNOWN = {"sent_on": DAY, "_batch_date": DAY, "_arrived_at": dt.datetime(2024, 1,
 def test_a_label_is_what_its_type_says_and_null_is_none(
     spark: SparkSession, settings: Settings, label: dict[str, Any], found: dict[int, object]
 ) -> None:
-    columns = {"hours": {"type": "number"}, "came_to": {"type": "string"}}
+    # What gold has itself, a source of labels may have, too.
+    columns = {"matured_at": {"type": "number"}, "came_to": {"type": "string"}}
     actuals = {**parcels.SPEC["sources"]["actuals"], "columns": {**parcels.KEY, **columns}}
     plan = parcels.plan(
         settings,
@@ -41,7 +42,7 @@ def test_a_label_is_what_its_type_says_and_null_is_none(
         slices=[],
     )
     told = [(1, 2.5, "door"), (2, 1.0, "shop"), (3, None, None)]
-    known = [{**KNOWN, "parcel": n, "hours": h, "came_to": way} for n, h, way in told]
+    known = [{**KNOWN, "parcel": n, "matured_at": h, "came_to": way} for n, h, way in told]
     schema = Tables(plan).silver("actuals").schema
     rows = [tuple(row.get(field.name) for field in schema) for row in known]
     made = Tables(plan).labels().conforming(labels_of(plan, local_rows(spark, rows, schema)))

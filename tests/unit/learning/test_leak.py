@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from jobs.errors import Refused
@@ -34,8 +35,9 @@ def test_a_feature_that_gives_the_label_away_is_named(name, values):
         refuse_leaks(rows(**{name: values}), LABELS, SPEC, Binary())
 
 
-def test_moments_and_text_are_not_looked_at():
-    more = {
+MORE = Features.model_validate(
+    {
+        **SPEC.model_dump(),
         "timestamp": ["at"],
         "text": ["note"],
         "transforms": [
@@ -43,11 +45,25 @@ def test_moments_and_text_are_not_looked_at():
             {"do": "length", "of": "note"},
         ],
     }
-    spec = Features.model_validate({**SPEC.model_dump(), **more})
-    notes = pa.array([f"note {n}" for n in range(N)])
-    refuse_leaks(
-        rows(at=pa.array(range(N), pa.timestamp("us", "UTC")), note=notes), LABELS, spec, Binary()
-    )
+)
+MOMENTS = pa.array(range(N), pa.timestamp("us", "UTC"))
+NOTES = pa.array([f"note {n}" for n in range(N)])
+
+
+def test_what_moments_and_texts_say_is_not_looked_at():
+    refuse_leaks(rows(at=MOMENTS, note=NOTES), LABELS, MORE, Binary())
+    some = pa.array(RNG.random(N) < 0.5 + 0.3 * LABELS)
+    there = {"at": pc.if_else(some, MOMENTS, None), "note": pc.if_else(some, NOTES, None)}
+    refuse_leaks(rows(**there), LABELS, MORE, Binary())
+
+
+@pytest.mark.parametrize("name", ["at", "note"])
+@pytest.mark.parametrize("there_for", [0, 1])
+def test_a_moment_or_a_text_that_only_one_label_has_is_named(name, there_for):
+    honest = {"at": MOMENTS, "note": NOTES}
+    leak = pc.if_else(pa.array(there_for == LABELS), honest[name], None)
+    with pytest.raises(Refused, match=f"Whether the feature {name} has a value alone tells yes"):
+        refuse_leaks(rows(**{**honest, name: leak}), LABELS, MORE, Binary())
 
 
 def test_good_features_pass():

@@ -24,7 +24,7 @@ from jobs.learning.evaluate import evaluate
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all
 from jobs.learning.holdout import Holdout, Scored
-from jobs.learning.intervals import Resamples
+from jobs.learning.intervals import Asked, Resamples
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.metrics.multiclass import METRICS, ClassCounter
 from jobs.learning.model import DESCRIPTION, INDEX, opened, sha256
@@ -151,7 +151,8 @@ def test_a_bootstrap_by_dates_is_that_of_repeated_rows():
     rng = np.random.default_rng(2)
     labels, scores = rng.integers(0, 3, 240).astype(float), rng.dirichlet([1, 1, 1], 240)
     draws = Resamples.of(np.repeat(np.arange("2024-01-01", 12, dtype="M8[D]"), 20), 5)
-    found = draws.distributions(TARGET, tuple(METRICS), labels, Scored(scores))
+    asked = Asked(tuple(METRICS), labels, Scored(scores))
+    found = draws.distributions(TARGET, {"model": asked})["model"]
     weights = next(iter(draws.weights(240)))[7][draws.groups]
     for name, expected in by_scikit(labels, scores, weights).items():
         assert found[name][8] == pytest.approx(expected), name

@@ -24,7 +24,7 @@ from jobs.learning.evaluate import evaluate
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.holdout import Holdout, Scored
-from jobs.learning.intervals import Resamples
+from jobs.learning.intervals import Asked, Resamples
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.metrics.regression import METRICS, ErrorCounter
 from jobs.learning.model import INDEX, opened, sha256
@@ -141,7 +141,8 @@ def test_a_bootstrap_by_dates_is_that_of_repeated_rows():
     labels, dates = rng.normal(size=120), np.repeat(np.arange("2024-01-01", 12, dtype="M8[D]"), 10)
     scores = labels + rng.normal(size=120)
     draws = Resamples.of(dates, 5)
-    found = draws.distributions(Regression(), tuple(METRICS), labels, Scored(scores))
+    asked = Asked(tuple(METRICS), labels, Scored(scores))
+    found = draws.distributions(Regression(), {"model": asked})["model"]
     weights = next(iter(draws.weights(6)))[7].astype(int)
     rows = np.concatenate([np.flatnonzero(draws.groups == g).repeat(1) for g in range(12)
                            for _ in range(weights[g])])  # fmt: skip

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs import display
 from jobs.context import Context, StepResult
 from jobs.evaluation import newest
 from jobs.lake.tables import Tables
 from jobs.learning import registry
+from jobs.learning.dataset import labelled
+from jobs.learning.evaluation import Evaluation
 from jobs.learning.rebuild import learned_of, rebuilt
-from jobs.learning.train import evaluate, promote, train
+from jobs.learning.train import EVIDENCE, evaluate, promote, train
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
 from tests.unit.learning import parcels
 
 FIRST, LATER = dt.date(2024, 1, 20), dt.date(2024, 2, 12)
+FEW_DAYS = dt.date(2024, 1, 9)
 MODEL = {**parcels.SPEC["model"], "rounds": 5, "imbalance": {"by": "weight"}}
 
 
@@ -95,3 +99,23 @@ def test_groups_that_were_kept_together_are_drawn(spark: SparkSession, kept: Set
     assert learned.cut.grouped
     evaluate(context)
     assert promote(context).facts["evaluation"]["resampled"] == "groups"
+
+
+def test_what_rows_are_drawn_does_not_depend_on_the_order_of_reading(
+    spark: SparkSession, kept: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fewer than ten dates, so that rows are drawn.
+    context = Context(plan_of(kept, by="random"), Dates.one(FEW_DAYS), Started(spark), {})
+    run_id = train(context).facts["run_id"]
+    client, found = registry.connect(kept), []
+    for column in ("weight", "parcel"):
+
+        def shuffled(*args: Any, by: str = column) -> DataFrame:
+            return labelled(*args).coalesce(1).sort(by)
+
+        monkeypatch.setattr("jobs.learning.train.labelled", shuffled)
+        evaluate(context)
+        path = client.download_artifacts(run_id, f"evaluation/{EVIDENCE}")
+        found.append(Evaluation.model_validate_json(Path(path).read_text(encoding="utf-8")))
+    assert found[0].resampled == "rows"
+    assert found[0] == found[1]

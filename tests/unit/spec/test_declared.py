@@ -253,3 +253,17 @@ def test_what_is_wrong_is_one_sentence_with_its_line(
 ) -> None:
     assert old in DECLARED
     assert refusal(tmp_path, DECLARED.replace(old, new, 1)) == f"usecase.yaml:{said}."
+
+
+def test_a_join_to_days_whose_key_lacks_the_date_says_which(tmp_path: Path) -> None:
+    text = DECLARED.replace("    key: [day, book]\n", "    key: [book]\n", 1)
+    several = "source: loans, by: book, columns: {before: days_late}"
+    one = f"{several}, as_of: {{newest: day, within: 7 days}}"
+    join = "source: shelves, by: shelf, columns: {room: shelf}"
+    text = text.replace(join, one).replace("shelf, room]", "shelf]")
+    (tmp_path / "one").mkdir()
+    assert checked(written(tmp_path / "one", text)).features.joins[0].as_of is not None
+    assert refusal(tmp_path, text.replace(one, several)) == (
+        "usecase.yaml:38: features.joins[0].by: loans has rows of the same key on several days, "
+        "because its key lacks day: say by `as_of` which of them is taken."
+    )

@@ -258,6 +258,47 @@ MISFITS = [
     ),
     (
         "days_late: {type: number}",
+        "days_late: {type: number, format: M/d/yyyy}",
+        "21: sources.loans.columns.days_late.format: dates and timestamps have a format, and this "
+        "is of type number",
+    ),
+    (
+        "day: {type: date}",
+        "day: {type: date, format: MM/DD/YYYY}",
+        "18: sources.loans.columns.day.format: 'MM/DD/YYYY' has 'DD', and what is read is yyyy, "
+        "yy, M, MM, MMM, MMMM, d, dd, H, HH, h, hh, a, m, mm, s, ss, SSS, XXX, XX, Z; other text "
+        "is in quotes, such as 'T'",
+    ),
+    (
+        "day: {type: date}",
+        "day: {type: date, format: 'yyyy-MM-dd HH:mm', zone: UTC}",
+        "18: sources.loans.columns.day.zone: a date is the day as it is written, in no zone: take "
+        "it out, or declare a timestamp",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, format: 'yyyy-MM-dd HH:mm'}",
+        "21: sources.loans.columns.due.format: 'yyyy-MM-dd HH:mm' says no zone: add `zone`, such "
+        "as Europe/Vienna, or XXX",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, format: 'yyyy-MM-dd HH:mmXXX', zone: UTC}",
+        "21: sources.loans.columns.due.zone: the format 'yyyy-MM-dd HH:mmXXX' says the zone "
+        "itself: take it out",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, format: 'yyyy-MM-dd HH:mm', zone: Wien}",
+        "21: sources.loans.columns.due.zone: 'Wien' is not an IANA time zone",
+    ),
+    (
+        "days_late: {type: number}",
+        "due: {type: timestamp, zone: UTC}",
+        "21: sources.loans.columns.due.zone: it is of timestamps with a `format` that says no zone",
+    ),
+    (
+        "days_late: {type: number}",
         "days_late: {type: number, since: 2020-02-01}",
         "21: sources.loans.columns.days_late: since, until and formerly need the source's "
         "`drift: declared`",
@@ -520,13 +561,46 @@ LABELS = [
         "44: field 'folds.by' is missing",
     ),
     (
+        {"slices:": "split: {by: group, group: shelf}\nfolds: {by: random}\nslices:"},
+        "45: folds.by: it tears rows of one shelf apart, which split keeps together: take folds "
+        "out, or test on later rows: `by: time`",
+    ),
+    (
+        {
+            "key: [day, book], date": "key: [day, labelled_by], date",
+            "    key: [day, book]\n": "    key: [day, labelled_by]\n",
+            "      book: {type": "      labelled_by: {type",
+            "maturity: 28 days": "maturity: 28 days\n  feedback: true",
+        },
+        "35: label.feedback: 'labelled_by' in entity.key is a column of every table of feedback "
+        "already",
+    ),
+    (
+        {"      book: {type": "      prediction_date: {type: date}\n      book: {type"},
+        "17: sources.loans.columns: 'prediction_date' is a column that the platform makes itself: "
+        "call it otherwise (a column of files has `header: prediction_date` then)",
+    ),
+    (
         {
             "key: [day, book], date": "key: [day, label], date",
             "    key: [day, book]\n": "    key: [day, label]\n",
             "      book: {type": "      label: {type",
-            "maturity: 28 days": "maturity: 28 days\n  feedback: true",
         },
-        "35: label.feedback: 'label' in entity.key is a column of every table of feedback already",
+        "6: entity.key: 'label' is a column that the platform makes itself: call it otherwise "
+        "(a column of files has `header: label` then)",
+    ),
+    (
+        {"    - month": "    - month\n    - score"},
+        "35: features: 'score' is a column that the platform makes itself: call it otherwise "
+        "(a column of files has `header: score` then)",
+    ),
+    (
+        {
+            "    - month": "    - month\n    - batch_id",
+            "predict: {columns: [month": "predict: {columns: [batch_id",
+        },
+        "52: predict.columns: 'batch_id' is a column that the platform makes itself: call it "
+        "otherwise (a column of files has `header: batch_id` then)",
     ),
 ]
 
