@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable, Collection, Mapping
 
@@ -9,6 +10,9 @@ import psutil
 
 from jobs.errors import Refused
 
+# Linux gives outgoing connections the ports from 32768 on, macOS those from 49152 on: one of them,
+# free at first, may be taken when its service starts a moment later.
+OWN = range(20_000, 32_000)
 PREFERRED = {"airflow": 8080, "mlflow": 5000, "postgres": 5433, "spark": 15002}
 
 
@@ -25,13 +29,19 @@ def is_free(port: int) -> bool:
 
 
 def some_free_port(taken: Collection[int] = ()) -> int:
-    """A port nobody listens on now, and none of `taken`."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
+    """A port nobody has now, none of `taken`, and none that an outgoing connection is given.
+
+    Raises:
+        Refused: there is none.
+    """
+    # By chance, so that two who look at the same moment do not find the same.
+    for port in random.sample(OWN, len(OWN)):
+        if port not in taken and is_free(port):
             return port
+    raise Refused(
+        f"None of the ports {OWN[0]} to {OWN[-1]} is free.",
+        "Stop what listens on them, or run `daybreak up --port SERVICE=PORT` with free ports.",
+    )
 
 
 def choose(

@@ -25,6 +25,12 @@ def _free() -> dict[str, int]:
     return chosen
 
 
+def test_a_free_port_is_none_that_outgoing_connections_are_given() -> None:
+    found = {ports.some_free_port() for _ in range(50)}
+    assert all(1024 < port < 32_768 for port in found)
+    assert len(found) > 1
+
+
 def test_recorded_ports_are_kept() -> None:
     recorded = _free()
     assert ports.choose(recorded, {}, pytest.fail) == recorded
