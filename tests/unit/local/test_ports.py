@@ -37,7 +37,8 @@ def test_recorded_ports_are_kept() -> None:
 
 
 def test_a_requested_port_wins_over_the_recorded() -> None:
-    recorded, wanted = _free(), ports.some_free_port()
+    recorded = _free()
+    wanted = ports.some_free_port(recorded.values())
     assert ports.choose(recorded, {"mlflow": wanted}, pytest.fail)["mlflow"] == wanted
 
 
