@@ -15,6 +15,7 @@ from jobs.context import StepResult
 from jobs.errors import DaybreakError, NotLanded, Refused, Unavailable, WrongUsage
 from jobs.plan import Dates
 from jobs.settings import PROJECT, Settings
+from jobs.spec.read import names
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -74,7 +75,9 @@ def test_every_step_has_the_policy(dags: dict[str, DAG]) -> None:
     from daybreak_airflow.steps import RETRY_POLICY, StepOperator
 
     steps = [task for dag in dags.values() for task in dag.tasks if isinstance(task, StepOperator)]
-    assert len(steps) == 20
+    usecases = names(PROJECT / "jobs" / "usecases")
+    assert {task.dag_id.partition("__")[0] for task in steps} == set(usecases)
+    assert len(steps) == 20 * len(usecases)
     assert {id(task.retry_policy) for task in steps} == {id(RETRY_POLICY)}
     assert {task.retries for task in steps} == {2}
 
