@@ -91,8 +91,8 @@ class Plan:
     def last_mature(self, cutoff_date: dt.date) -> dt.date:
         """The newest prediction date whose labels are final at the cutoff of `cutoff_date`.
 
-        A label of date D is final `maturity` days after D has ended, at local midnight; one of an
-        entity without a date when it is known.
+        A label of date D is final `maturity` days after D has ended, or the last day whose events
+        it is made of, at local midnight; one of an entity without a date when it is known.
         """
         return cutoff_date - dt.timedelta(days=self.days_to_maturity)
 
@@ -103,8 +103,10 @@ class Plan:
     @property
     def days_to_maturity(self) -> int:
         """From the beginning of a prediction date to the midnight at which its labels are final."""
-        maturity = self.usecase.label.maturity
-        return 0 if maturity is None else 1 + maturity
+        label = self.usecase.label
+        if label.maturity is None:
+            return 0
+        return (label.within.days if label.within else 1) + label.maturity
 
     def split(self, cutoff_date: dt.date, holdout_until: dt.date | None = None) -> Split:
         """Train, validation and holdout for a training with cutoff `cutoff_date`.

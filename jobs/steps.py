@@ -184,6 +184,8 @@ def features(context: Context) -> StepResult:
 def labels(context: Context) -> StepResult:
     """Write the labels of the dates that the label source's files of these nights speak of.
 
+    One of what happens later is written once the events of all of its days are there.
+
     They are looked at before they are seen: each is what its type says, once for each version of a
     row. What people wrote is taken in as well, of whichever date it is.
     Dates whose silver has not changed since, nor what people wrote, are left alone.
@@ -191,6 +193,7 @@ def labels(context: Context) -> StepResult:
     from jobs.gates import require_and_keep
     from jobs.lake.made import Made
     from jobs.learning.labels import given_frame, labels_of, made_of, without_entity
+    from jobs.learning.later import read_outcomes
     from jobs.prediction.feedback import by_part, given
     from jobs.quality import gate, suite
 
@@ -208,6 +211,8 @@ def labels(context: Context) -> StepResult:
         if of_source.partition:
             parts = sorted(stale)
             silver, where = silver.where(of_source.of_dates(parts)), table.of_dates(parts)
+        if label.within:
+            silver = read_outcomes(plan, label.within, spark, stale)
         people = given(plan, stale)
         told = given_frame(plan, spark, people.rows) if people.rows else None
         staged.write(labels_of(plan, silver, told), where, stale)

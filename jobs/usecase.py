@@ -402,6 +402,24 @@ BESIDE_KEY = (*BESIDE_FEATURES, *BESIDE_PUBLISHED, "matured_at")
 FEEDBACK_COLUMNS = ("feedback_id", "label", "labelled_by", "labelled_at")
 
 
+class Within(Spec):
+    """Labels of what happens later: events in the days from the prediction date on.
+
+    The source of the labels has one row for each event then, with the entity's key but for its
+    date, and a `date` of its own. Each entity of a prediction date has a label, whether anything
+    happened or not.
+    """
+
+    days: Annotated[Days, Field(ge=1)] = Field(
+        description="How many days count; the prediction date is the first of them."
+    )
+    do: Literal["any", "count", "sum", "mean", "min", "max"] = Field(
+        description="What the label is of the entity's events: `any`: whether `expression` is true "
+        "of one of them; `count`: of how many; `sum`, `mean`, `min` or `max` of `expression`, a "
+        "number. Without events `any` is false, count and sum are 0, and the others are no label."
+    )
+
+
 class Label(Spec):
     """What is to be predicted, and how long after the prediction date it is final."""
 
@@ -410,6 +428,9 @@ class Label(Spec):
         min_length=1,
         description="SQL over the source's silver columns: true or false, or what `type` says; "
         "null for no label.",
+    )
+    within: Within | None = Field(
+        default=None, description="Of events that happen later: which count, and what they make."
     )
     type: Literal["binary", "multiclass", "regression"] = Field(
         default="binary",
@@ -423,8 +444,8 @@ class Label(Spec):
     )
     maturity: Days | None = Field(
         default=None,
-        description="Days after the prediction date's end; not of entities without a date, whose "
-        "labels are final when they are known.",
+        description="Days after the prediction date's end, or that of the last day of `within`; "
+        "not of entities without a date, whose labels are final when they are known.",
     )
     feedback: bool = Field(
         default=False,
@@ -447,6 +468,15 @@ class Label(Spec):
     def score_columns(self) -> tuple[str, ...]:
         """The columns with the probabilities of classes, in their order."""
         return tuple(map(score_column, self.classes))
+
+    @model_validator(mode="after")
+    def _events_make_what_it_is(self) -> Self:
+        if self.within is None:
+            return self
+        makes = "binary" if self.within.do == "any" else "regression"
+        if self.type != makes:
+            raise Misfit("within.do", f"`{self.within.do}` makes labels of `type: {makes}`")
+        return self
 
     @model_validator(mode="after")
     def _classes_are_there(self) -> Self:
@@ -974,16 +1004,34 @@ class UseCase(Spec):
             at = f"{field}.source"
             if source not in self.sources:
                 raise Misfit(at, f"{source!r} is not one of sources{guess(source, self.sources)}")
+            own = self.label.within is not None and field == "label"
             for name in self.entity.key:
-                if name not in self.sources[source].columns:
+                if name not in self.sources[source].columns and not (
+                    own and name == self.entity.date
+                ):
                     raise Misfit(at, f"{source!r} lacks {name!r}, a column of entity.key")
+        return self
+
+    @model_validator(mode="after")
+    def _events_have_days(self) -> Self:
+        if self.label.within is None:
+            return self
+        if self.entity.date is None:
+            said = "what happens later is later than a date: it needs `entity.date`"
+            raise Misfit("label.within", said)
+        if self.sources[self.label.source].date is None:
+            said = f"{self.label.source!r} has no `date`, the day of an event"
+            raise Misfit("label.source", said)
         return self
 
     @model_validator(mode="after")
     def _date_is_a_date(self) -> Self:
         if (date := self.entity.date) is None:
             return self
-        for source in (self.entity.source, self.label.source):
+        of = {"entity": (self.entity.source, "entities")}
+        if self.label.within is None:
+            of["label"] = (self.label.source, "labels")
+        for source, _ in of.values():
             columns = self.sources[source].columns
             if date not in columns:
                 said = f"{date!r} is not a column of {source}{guess(date, columns)}"
@@ -991,10 +1039,7 @@ class UseCase(Spec):
             if columns[date].type != "date":
                 said = f"{date!r} of {source} is of type {columns[date].type}, and must be a date"
                 raise Misfit("entity.date", said)
-        for field, name, what in (
-            ("label", self.label.source, "labels"),
-            ("entity", self.entity.source, "entities"),
-        ):
+        for field, (name, what) in sorted(of.items(), reverse=True):
             rows = self.sources[name]
             if rows.is_daily and rows.date != date:
                 raise Misfit(

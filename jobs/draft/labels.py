@@ -39,6 +39,8 @@ class Labels:
 def labels(usecase: UseCase, frame: pd.DataFrame) -> Labels:
     """Work out `label.expression` over rows of its source, which are given as text."""
     label = usecase.label
+    if label.within:
+        return _unknown(())
     tree = parse_one(label.expression, read="spark", into=exp.Condition)
     named = {column.name.lower() for column in tree.find_all(exp.Column)}
     columns = tuple(name for name in usecase.sources[label.source].columns if name in named)

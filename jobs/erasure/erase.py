@@ -162,7 +162,8 @@ class _Erasure:
         entity, label = plan.usecase.entity, plan.usecase.label
         keys = self._keys(entity.source, *entity.key)
         # A label is of one version of its row: those of versions that stay, stay.
-        of_labels = self._keys(label.source, *entity.key, "_arrived_at")
+        # One of what happens later is no row's: it goes with its entity.
+        of_labels = keys if label.within else self._keys(label.source, *entity.key, "_arrived_at")
         self._table(tables.features(), self._in(tables.features()), keys)
         # What people said is of no version: it is of the entity if any version of its row is.
         known = pa.concat_tables([keys, of_labels.select(keys.column_names)])
@@ -228,8 +229,15 @@ class _Erasure:
             day = f.col("_batch_date") if spec.is_daily else self._first_day(spec)
             days = [row[0] for row in rows.select(day).distinct().collect()]
             if spec.is_daily:
-                history = max(self.context.plan.usecase.features.history, spec.arrives.lag)
-                learned |= {date for day in days for date in Dates.one(day).shifted(last=history)}
+                usecase = self.context.plan.usecase
+                history = max(usecase.features.history, spec.arrives.lag)
+                within = usecase.label.within if source == usecase.label.source else None
+                back = within.days - 1 if within else 0
+                learned |= {
+                    date
+                    for day in days
+                    for date in Dates.one(day).shifted(first=-back, last=history)
+                }
             else:
                 arrived += days
         if arrived and not learned:

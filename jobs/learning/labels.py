@@ -17,6 +17,7 @@ from jobs.lake.local_rows import local_rows
 from jobs.lake.made import Inputs, Made
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
+from jobs.learning.later import OUTCOME, made_of_events
 from jobs.plan import Dates, Plan
 
 # The number of a row that a person wrote; null in what a source says.
@@ -33,31 +34,41 @@ def made_of(
 
     Args:
         silver: the label source's table.
-        dates: its batch dates; None for a snapshot, which has one part.
+        dates: its batch dates, of whose labels they tell; None for a snapshot, which has one part.
         given: what people wrote for each part, of any date; None where they write nothing.
     """
-    usecase, made = plan.usecase, Made(silver).inputs()
+    usecase, within = plan.usecase, plan.usecase.label.within
     declared = f"{usecase.label.model_dump_json()} {usecase.entity.key} {usecase.timezone}"
     # Of which date a label is that has none depends on the cutoff.
     declared += f" {usecase.entity.date or usecase.cutoff}"
-    wanted = set(made) if dates is None else set(map(str, dates))
+    if within is None:
+        made = Made(silver).inputs()
+        wanted = set(made) if dates is None else set(map(str, dates))
+        told: dict[str, Inputs] = {
+            part: {"silver": {**each}} for part, each in made.items() if part in wanted
+        }
+    else:
+        told = made_of_events(plan, within, dates)
     by_part = given or {}
     return {
         part: {
             "declared": declared,
-            "silver": {**made.get(part, {})},
+            **told.get(part, {"silver": {}}),
             **({} if given is None else {"feedback": by_part.get(part, {})}),
         }
-        for part in {*(made.keys() & wanted), *by_part}
+        for part in {*told, *by_part}
     }
 
 
 def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> DataFrame:
     """The labels in the versions of the label source's silver table, and those that people gave.
 
+    Of labels of what happens later, the versions are outcomes.
+
     A version whose label is null, such as that of a cancelled flight, gives no row; the versions
     it superseded stay superseded, and neither does one without the column that is its date.
-    `matured_at` is the local midnight `maturity` days after the prediction date has ended, in UTC;
+    `matured_at` is the local midnight `maturity` days after the prediction date has ended, or the
+    last of the days whose events make the label, in UTC;
     of what a person says, the moment when it was said. The label of an entity without a date is of
     the first prediction date that knows it, and final when it is known. Columns: those of
     `gold.labels`.
@@ -66,7 +77,8 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
         given: what people wrote, as `given_frame` makes it.
     """
     usecase, table = plan.usecase, Tables(plan).labels()
-    label = F.expr(usecase.label.expression).cast(table.schema["label"].dataType)
+    said = F.col(OUTCOME) if usecase.label.within else F.expr(usecase.label.expression)
+    label = said.cast(table.schema["label"].dataType)
     if usecase.entity.date is None:
         since = F.col("_arrived_at")
         final, date = since, first_date_after(since, usecase, {})

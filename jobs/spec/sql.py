@@ -91,11 +91,14 @@ def expressions(usecase: UseCase) -> Iterator[Expression]:
             at = ("sources", name, "rules", index, "expression")
             yield Expression(at, rule.expression, over, of_row, ("boolean",))
     label = usecase.label
-    dated = {"prediction_date": "date"} if usecase.entity.date else {}
-    of_row = _types(usecase.sources[label.source]) | dated
+    of_row, within = _types(usecase.sources[label.source]), label.within
     at = ("label", "expression")
     over, kind = f"a column of source {label.source}", label.kind
     columns, of_another = kind.from_columns, kind.of_another
+    if within is not None and within.do in ("any", "count"):
+        columns, of_another = ("boolean",), NEITHER
+    elif within is None and usecase.entity.date:
+        of_row |= {"prediction_date": "date"}
     yield Expression(at, label.expression, over, of_row, columns, of_another)
     yield from _of_features(usecase)
     of_row = dict.fromkeys((*usecase.features.names, *usecase.entity.key, "prediction_date"), "")

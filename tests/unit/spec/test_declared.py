@@ -240,7 +240,7 @@ def test_declared_features_need_no_module(tmp_path: Path) -> None:
 
 
 def test_what_the_readme_shows_is_all_declared() -> None:
-    (shown,) = re.findall(r"   ```yaml\n(.+?)```", README, re.S)
+    (shown,) = re.findall(r"   ```yaml\n( +features:.+?)```", README, re.S)
     features = Features.model_validate(yaml.safe_load(textwrap.dedent(shown))["features"])
     usecase = load(PROJECT / "jobs/usecases/flight_delay")
     made = columns(features, usecase.sources, usecase.entity.source)

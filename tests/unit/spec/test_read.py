@@ -321,6 +321,32 @@ MISFITS = [
         "key is entity.key and entity.date",
     ),
     (
+        "  maturity: 28 days\n",
+        "  within: {days: 7, do: count}\n  maturity: 28 days\n",
+        "34: label.within.do: `count` makes labels of `type: regression`",
+    ),
+    (
+        "  maturity: 28 days\n",
+        "  within: {days: 0, do: any}\n  maturity: 28 days\n",
+        "34: label.within.days should be at least 1, not 0",
+    ),
+    (
+        "  source: loans\n  expression: days_late > 1\n",
+        "  source: shelves\n  expression: shelf = 'A'\n  within: {days: 7, do: any}\n",
+        "32: label.source: 'shelves' lacks 'book', a column of entity.key",
+    ),
+    (
+        "  expression: days_late > 1\n",
+        "  expression: days_late\n  within: {days: 7, do: any}\n",
+        "33: label.expression: 'days_late' is a number, which is neither true nor false: "
+        "compare it with one",
+    ),
+    (
+        "  expression: days_late > 1\n",
+        "  expression: prediction_date > day\n  within: {days: 7, do: any}\n",
+        "33: label.expression: 'prediction_date' is not a column of source loans",
+    ),
+    (
         "references: shelves.shelf",
         "references: shelves.shelve",
         "20: sources.loans.columns.shelf.references: 'shelves.shelve' is not a column of a "
