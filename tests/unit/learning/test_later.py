@@ -7,20 +7,27 @@ import random
 import re
 import textwrap
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from jobs.context import Context
+from jobs.engine import Engine
 from jobs.lake.local_rows import local_rows
 from jobs.lake.made import Made
 from jobs.lake.tables import Tables
 from jobs.learning.labels import labels_of, made_of
 from jobs.learning.later import outcomes
 from jobs.plan import Dates, Plan
+from jobs.prediction import turn
 from jobs.settings import PROJECT, Settings
+from jobs.steps import run
 from jobs.usecase import UseCase, Within
+from tests.unit.places import placed
 
 README = PROJECT / "README.md"
 
@@ -209,6 +216,39 @@ def test_a_label_waits_for_the_events_of_all_of_its_days(settings: Settings) -> 
     assert sorted(made) == [str(DATES.first + dt.timedelta(days=n)) for n in (0, 1, 5)]
     assert made[str(there[0])]["silver"] == {str(day): {"files": str(day)} for day in there[:3]}
     assert made[str(there[0])]["entities"] == {"files": "list"}
+
+
+def test_the_step_writes_what_is_complete_and_again_what_changed(
+    spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "lake_turn", lambda *_: nullcontext())
+    of = plan(placed(settings, tmp_path), "any")
+    tables = Tables(of)
+    names = ("customers", "orders")
+    for name, rows in zip(names, (customers(), orders()), strict=True):
+        table = tables.silver(name)
+        told = [tuple(row.get(column) for column in table.schema.names) for row in rows]
+        table.append(local_rows(spark, told, table.schema))
+        there = DATES.shifted(last=-1) if name == "orders" else DATES
+        Made(table).record({str(day): {"contents": "first"} for day in there}, 1)
+
+    night = Context(of, Dates.one(DATES.last), Engine(of.settings), {})
+    rows = run("labels", night).rows["gold.labels"]
+    labels = tables.labels()
+    days = {row[0] for row in labels.read(spark).select("prediction_date").distinct().collect()}
+    # The day before brought the last events; what comes four days late may change those before.
+    first = DATES.last - dt.timedelta(days=1 + 4 + DAYS - 1)
+    assert days == {*Dates(first, DATES.last - dt.timedelta(days=DAYS))}
+    assert rows == labels.read(spark).count() > 0
+    assert "written already" in run("labels", night).sentence
+
+    changed = DATES.last - dt.timedelta(days=5)
+    Made(tables.silver("orders")).record({str(changed): {"contents": "corrected"}}, 2)
+    before = Made(labels).inputs()
+    run("labels", night)
+    after = Made(labels).inputs()
+    again = {part for part in after if after[part] != before[part]}
+    assert again == {*map(str, Dates.one(changed).shifted(first=1 - DAYS))}
 
 
 def test_what_the_readme_shows_is_a_use_case() -> None:
