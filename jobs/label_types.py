@@ -97,7 +97,7 @@ LABEL_TYPES: Mapping[str, LabelType] = {
             "model.objective": NO_COUNT,
             "predict.threshold": "the likeliest class is predicted",
             "model.parameters.scale_pos_weight": "there is no yes to weigh",
-            "model.imbalance.to": "the share is that of yes, and classes are balanced by weight",
+            "model.imbalance.to": "the share is that of yes, and classes are made alike",
         },
         without_steps={"target": "classes have no mean"},
     ),

@@ -711,23 +711,29 @@ class Imbalance(Spec):
     true shares of the classes all the same.
     """
 
-    by: Literal["none", "weight", "undersample"] = Field(
+    by: Literal["none", "weight", "oversample", "undersample"] = Field(
         default="none",
-        description="`weight`: a rare class counts more; `undersample`: of the more frequent class "
-        "only some rows are learned from, the same ones every time.",
+        description="`weight`: a rare class counts more; `oversample`: its rows are learned from "
+        "several times, and where that is no whole number, some of them once more; `undersample`: "
+        "of the more frequent class only some rows are learned from. The rows are the same ones "
+        "every time. Begin with `weight`, which costs nothing. `undersample` makes less work where "
+        "there are more rows than can be learned from. `oversample` makes more work, and is worth "
+        "it where `parameters.subsample` draws rows for each tree: it draws copies one by one, so "
+        "that hardly a rare row is left out.",
     )
     to: float | None = Field(
         default=None,
         gt=0,
         lt=1,
         description="The share that yes has then. Without it `weight` lets all classes count "
-        "alike; `undersample` needs it, and leaves out nothing where it would have to be of the "
-        "rarer class.",
+        "alike, and `oversample` brings each to the rows of the most frequent one; `undersample` "
+        "needs it. Nothing is left out of the rarer class or repeated of the more frequent one: "
+        "where that would be needed, all rows are learned from once.",
     )
 
     @property
     def told(self) -> str:
-        """In words: `weight` or `undersample to 0.2`."""
+        """In words: `weight` or `oversample to 0.2`."""
         return self.by if self.to is None else f"{self.by} to {self.to:g}"
 
     @model_validator(mode="after")
@@ -735,7 +741,7 @@ class Imbalance(Spec):
         if self.by == "undersample" and self.to is None:
             raise Misfit("", "`by: undersample` needs `to`, the share that yes has then")
         if self.by == "none" and self.to is not None:
-            raise Misfit("to", "say how, too: `by: weight` or `by: undersample`")
+            raise Misfit("to", "say how, too: `by: weight`, `oversample` or `undersample`")
         return self
 
 

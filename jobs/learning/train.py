@@ -110,8 +110,9 @@ def train(
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
     rows_learned = f"{trained.rows['train']} rows of {split.train}"
-    if trained.kept < trained.rows["train"]:
-        rows_learned += f" ({trained.kept} after undersampling)"
+    if trained.kept != trained.rows["train"]:
+        how = "under" if trained.kept < trained.rows["train"] else "over"
+        rows_learned += f" ({trained.kept} after {how}sampling)"
     return StepResult(
         step="train",
         use_case=ctx.plan.name,

@@ -406,7 +406,10 @@ MISFITS = [
                 "{by: undersample}",
                 "model.imbalance: `by: undersample` needs `to`, the share that yes has then",
             ),
-            ("{to: 0.2}", "model.imbalance.to: say how, too: `by: weight` or `by: undersample`"),
+            (
+                "{to: 0.2}",
+                "model.imbalance.to: say how, too: `by: weight`, `oversample` or `undersample`",
+            ),
         )
     ),
     (
@@ -512,7 +515,7 @@ LABELS = [
             "parameters: {max": "imbalance: {by: weight, to: 0.3}\n  parameters: {max",
         },
         "45: model.imbalance.to: label.type is multiclass, and the share is that of yes, and "
-        "classes are balanced by weight: take it out",
+        "classes are made alike: take it out",
     ),
     (
         {"features:": NUMBER, "columns: [month]": "threshold: {maximise: f1}"},
