@@ -117,6 +117,7 @@ LABEL_TYPES: Mapping[str, LabelType] = {
             "promote.max_calibration_error": NO_PROBABILITY,
             "predict.threshold": "there is no yes to choose",
             "split.stratify": "numbers have no classes to keep the shares of",
+            "label.labellers": "agreement is of classes",
             "model.imbalance": "numbers have no classes to balance",
             "model.parameters.scale_pos_weight": "there is no yes to weigh",
         },

@@ -389,6 +389,9 @@ class Source(Spec):
         return self
 
 
+FEWEST_LABELLERS = 2
+# What names classes.
+TYPES_OF_CLASSES = ("string", "integer", "boolean")
 # With two of them there is a yes and a no.
 FEWEST_CLASSES = 3
 # Of a column in Postgres.
@@ -432,6 +435,12 @@ class Label(Spec):
         "`feedback.USE_CASE`. Of what they and the source say, what was known last counts; what a "
         "person says is final at once. Of entities with the date in their key.",
     )
+    labellers: tuple[Name, ...] = Field(
+        default=(),
+        description="Columns of the source, one for each person who labelled its rows, null where "
+        "that person did not. Every training tells how far they agree. What the label is, "
+        "`expression` says all the same.",
+    )
 
     @property
     def kind(self) -> LabelType:
@@ -447,6 +456,14 @@ class Label(Spec):
     def score_columns(self) -> tuple[str, ...]:
         """The columns with the probabilities of classes, in their order."""
         return tuple(map(score_column, self.classes))
+
+    @model_validator(mode="after")
+    def _labellers_are_several(self) -> Self:
+        if self.labellers and len(self.labellers) < FEWEST_LABELLERS:
+            raise Misfit("labellers", "there is nobody to agree with: name two columns or more")
+        if len(set(self.labellers)) < len(self.labellers):
+            raise Misfit("labellers", "a column is named twice")
+        return self
 
     @model_validator(mode="after")
     def _classes_are_there(self) -> Self:
@@ -1088,6 +1105,21 @@ class UseCase(Spec):
             if name in FEEDBACK_COLUMNS:
                 said = f"{name!r} in entity.key is a column of every table of feedback already"
                 raise Misfit("label.feedback", said)
+        return self
+
+    @model_validator(mode="after")
+    def _labellers_say_the_same_thing(self) -> Self:
+        columns, of = self.sources[self.label.source].columns, self.label.source
+        for name in self.label.labellers:
+            if name not in columns:
+                said = f"{name!r} is not a column of {of}{guess(name, columns)}"
+                raise Misfit("label.labellers", said)
+            first, kind = self.label.labellers[0], columns[name].type
+            if kind not in TYPES_OF_CLASSES:
+                raise Misfit("label.labellers", f"{name!r} is of type {kind}, which names no class")
+            if kind != columns[first].type:
+                said = f"{name!r} is of type {kind}, and {first!r} of type {columns[first].type}"
+                raise Misfit("label.labellers", said)
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused
+from jobs.learning.agreement import Agreement
 
 if TYPE_CHECKING:
     from jobs.learning.targets.target import Target
@@ -34,6 +35,8 @@ class LabelQuality(BaseModel):
         classes: the same by class and part; empty where labels are numbers.
         alike: labelled rows with the very features of another one.
         conflicting: those of them whose likes are not all of one class; None of numbers.
+        labellers: agreement of the people whose labels the source has in columns.
+        people: that of the people who wrote labels into the warehouse.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +46,8 @@ class LabelQuality(BaseModel):
     classes: Mapping[str, Mapping[str, int]]
     alike: int
     conflicting: int | None
+    labellers: Agreement | None = None
+    people: Agreement | None = None
 
     @classmethod
     def of(
@@ -97,6 +102,9 @@ class LabelQuality(BaseModel):
         if self.rare:
             few = ", ".join(f"{name} ({rows})" for name, rows in self.rare.items())
             said.append(f"classes with fewer than {FEW} training rows: {few}")
+        for of, agreement in (("the source", self.labellers), ("feedback", self.people)):
+            if agreement is not None:
+                said.append(f"in {of} {agreement.sentence}")
         return f"Labels: {'; '.join(said)}."
 
     def require_whole(self) -> None:

@@ -37,7 +37,9 @@ def made_of(
         given: what people wrote for each part, of any date; None where they write nothing.
     """
     usecase, made = plan.usecase, Made(silver).inputs()
-    declared = f"{usecase.label.model_dump_json()} {usecase.entity.key} {usecase.timezone}"
+    # Who labelled is told of, and changes no label.
+    label = usecase.label.model_dump_json(exclude={"labellers"})
+    declared = f"{label} {usecase.entity.key} {usecase.timezone}"
     # Of which date a label is that has none depends on the cutoff.
     declared += f" {usecase.entity.date or usecase.cutoff}"
     wanted = set(made) if dates is None else set(map(str, dates))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib.metadata import version as installed
@@ -22,9 +22,10 @@ from jobs.errors import Refused
 from jobs.label_types import WORDS
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
+from jobs.learning.agreement import TWO, Agreement, Said, said_of
 from jobs.learning.candidates.boosted import Fit
 from jobs.learning.cut import Cut
-from jobs.learning.dataset import Parts, entities, labelled, set_aside, versions
+from jobs.learning.dataset import Parts, entities, labelled, outcomes, set_aside, versions
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
@@ -43,9 +44,11 @@ from jobs.usecase import Promote
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 EVIDENCE = "evaluation.json"
+# What people had written by a moment of entities that several of them labelled.
+People = Callable[[dt.datetime], Said]
 GROUP = "_group"
 
 
@@ -64,6 +67,7 @@ def train(
     ctx: Context,
     reading: AbstractContextManager[None] | None = None,
     attempt: Attempt | None = None,
+    people: People | None = None,
 ) -> StepResult:
     """Fit all candidates on what was known at the cutoff, and keep them in a new MLflow run.
 
@@ -74,6 +78,7 @@ def train(
     Args:
         reading: held while gold is read, so that nobody erases beside it.
         attempt: of this training, and whether others go on; runs of those that do not are closed.
+        people: tells what was written into the warehouse of entities that several people labelled.
 
     Raises:
         Refused: no rows, labels that nothing can be learned from, a part without a row of some
@@ -91,10 +96,11 @@ def train(
             read = versions(ctx.tables)
             there = entities(ctx.tables, spark, dates, read)
             found = labelled(ctx.tables, spark, dates, known_at, read)
+            agreed = _agreed(ctx, spark, dates, known_at, people)
             frame = spark.read.parquet(kept.enter_context(set_aside(found, ctx.tables)))
         cut = Cut.of(frame, ctx.plan)
         parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
-        quality = _quality(ctx, frame, cut, parts, there)
+        quality = _quality(ctx, frame, cut, parts, there).model_copy(update=agreed)
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
             tags = _tags(ctx)
@@ -330,6 +336,20 @@ def _quality(
     found = LabelQuality.of(named, there, usecase.features.names, target_of(usecase))
     found.require_whole()
     return found
+
+
+def _agreed(
+    ctx: Context, spark: SparkSession, dates: Dates, known_at: dt.datetime, people: People | None
+) -> dict[str, Agreement | None]:
+    """How far those agree who labelled the rows that were known, by attribute of `LabelQuality`."""
+    agreed = {}
+    if names := ctx.plan.usecase.label.labellers:
+        said = said_of(outcomes(ctx.tables, spark, dates, known_at), names)
+        of = Agreement.of_two if len(names) == TWO else Agreement.of_several
+        agreed["labellers"] = of(said)
+    if people is not None:
+        agreed["people"] = Agreement.of_several(people(known_at))
+    return agreed
 
 
 def _holdout_rows(ctx: Context, split: Split, cut: Cut | None) -> DataFrame:

@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.errors import Refused
+from jobs.learning.agreement import Agreement
 from jobs.learning.label_quality import LabelQuality
 from jobs.learning.targets.binary import Binary
 from jobs.learning.targets.multiclass import Multiclass
@@ -79,6 +80,21 @@ def test_numbers_do_not_contradict_each_other(spark):
     assert (found.alike, found.conflicting) == (2, None)
     assert found.sentence == "Labels: 247 of 250 entities (98.8%) have no final label."
     found.require_whole()
+
+
+def test_how_far_people_agree_is_told(spark):
+    found = quality(spark, Binary(), rows([1.0, 0.0] * 60), rows([1.0, 0.0])).model_copy(
+        update={
+            "labellers": Agreement.of_two({("y", "y"): 20, ("y", "n"): 5, ("n", "n"): 25}),
+            "people": Agreement.of_several({("false", "true", "true"): 3}),
+        }
+    )
+    assert found.sentence.endswith(
+        "; in the source 50 rows were labelled by two or more, who agree in 90.0% (Cohen's kappa "
+        "0.80); in feedback 3 rows were labelled by two or more, who agree in 33.3% "
+        "(Krippendorff's alpha -0.33)."
+    )
+    assert LabelQuality.model_validate_json(found.model_dump_json()) == found
 
 
 def test_what_was_told_is_read_again(spark):

@@ -80,6 +80,24 @@ FIELDS = [
         "maturity: 28 days\n  feedback: ask",
         "35: label.feedback should be true or false, not 'ask'",
     ),
+    *(
+        ("maturity: 28 days", f"maturity: 28 days\n  labellers: {named}", f"35: {said}")
+        for named, said in (
+            (
+                "[shelf]",
+                "label.labellers: there is nobody to agree with: name two columns or more",
+            ),
+            ("[shelf, shelf]", "label.labellers: a column is named twice"),
+            (
+                "[shelf, shelv]",
+                "label.labellers: 'shelv' is not a column of loans (did you mean 'shelf'?)",
+            ),
+            (
+                "[shelf, day]",
+                "label.labellers: 'day' is of type date, which names no class",
+            ),
+        )
+    ),
     ("maturity: 28 days", "maturity: -1", "34: label.maturity should be at least 0, not -1"),
     (
         'cron: "0 3 * * *"',
