@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from math import ceil
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -390,6 +391,9 @@ class Source(Spec):
 
 
 FEWEST_LABELLERS = 2
+# Ten rows for each column that matters are a common rule of thumb for a logistic regression
+# (Peduzzi et al., Journal of Clinical Epidemiology 49(12), 1996), and five such columns are few.
+FEW_ROWS = 50
 # What names classes.
 TYPES_OF_CLASSES = ("string", "integer", "boolean")
 # With two of them there is a yes and a no.
@@ -403,6 +407,23 @@ BESIDE_PUBLISHED = ("model_version", "batch_id", "published_at", "scored_at")
 BESIDE_KEY = (*BESIDE_FEATURES, *BESIDE_PUBLISHED, "matured_at")
 # What a row of a table in the warehouse's schema `feedback` has beside the entity's key.
 FEEDBACK_COLUMNS = ("feedback_id", "label", "labelled_by", "labelled_at")
+
+
+class Rare(Spec):
+    """With fewer training rows than which a class is rare: a number of them, a share, or both."""
+
+    rows: int | None = Field(default=None, ge=1, description="Number of rows.")
+    share: float | None = Field(default=None, gt=0, lt=1, description="Share of the training rows.")
+
+    def under(self, rows: int) -> int:
+        """The number of rows, of so many training rows."""
+        return max(self.rows or 0, ceil((self.share or 0) * rows))
+
+    @model_validator(mode="after")
+    def _is_said(self) -> Self:
+        if self.rows is None and self.share is None:
+            raise Misfit("", "it needs `rows` or `share`")
+        return self
 
 
 class Label(Spec):
@@ -423,6 +444,16 @@ class Label(Spec):
         default=(),
         description="Of `multiclass` the names, three or more. Their order is that of the columns "
         "`score_CLASS` with their probabilities; of equally likely ones the first is predicted.",
+    )
+    group: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Of `multiclass`, classes too rare to be learned, by the one that they become: "
+        "`other: [lost, stolen]`, where `other` is one of `classes` and the others are not.",
+    )
+    rare: Rare = Field(
+        default=Rare(rows=FEW_ROWS),
+        description="When a class is rare. Every training tells which classes are, and which of "
+        "those that `group` gathers are not any more.",
     )
     maturity: Days | None = Field(
         default=None,
@@ -457,6 +488,11 @@ class Label(Spec):
         """The columns with the probabilities of classes, in their order."""
         return tuple(map(score_column, self.classes))
 
+    @property
+    def gathered(self) -> dict[str, str]:
+        """What each class that is gathered becomes."""
+        return {name: into for into, names in self.group.items() for name in names}
+
     @model_validator(mode="after")
     def _labellers_are_several(self) -> Self:
         if self.labellers and len(self.labellers) < FEWEST_LABELLERS:
@@ -482,6 +518,23 @@ class Label(Spec):
             if len(column) > LONGEST_COLUMN:
                 said = f"the column {column} is longer than {LONGEST_COLUMN} characters"
                 raise Misfit("classes", said)
+        return self
+
+    @model_validator(mode="after")
+    def _gathers_into_classes(self) -> Self:
+        if self.type != "multiclass":
+            return self
+        named = [name for names in self.group.values() for name in names]
+        for into, names in self.group.items():
+            if into not in self.classes:
+                said = f"{into!r} is not one of classes{guess(into, self.classes)}"
+                raise Misfit(f"group.{into}", said)
+            for name in names:
+                if name in self.classes:
+                    said = f"{name!r} becomes {into!r}: take it out of classes"
+                    raise Misfit(f"group.{into}", said)
+                if named.count(name) > 1:
+                    raise Misfit(f"group.{into}", f"{name!r} is named twice")
         return self
 
 

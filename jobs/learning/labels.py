@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StructField, StructType
+from pyspark.sql.types import DataType, LongType, StructField, StructType
 
 from jobs.features.known import first_date_after
 from jobs.lake.local_rows import local_rows
@@ -18,6 +18,7 @@ from jobs.lake.made import Inputs, Made
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
+from jobs.usecase import Label
 
 # The number of a row that a person wrote; null in what a source says.
 GIVEN = "_given"
@@ -37,8 +38,9 @@ def made_of(
         given: what people wrote for each part, of any date; None where they write nothing.
     """
     usecase, made = plan.usecase, Made(silver).inputs()
-    # Who labelled is told of, and changes no label.
-    label = usecase.label.model_dump_json(exclude={"labellers"})
+    # Neither who labelled nor what is rare changes a label, nor does a group that is not there.
+    idle = {"labellers", "rare"} | (set() if usecase.label.group else {"group"})
+    label = usecase.label.model_dump_json(exclude=idle)
     declared = f"{label} {usecase.entity.key} {usecase.timezone}"
     # Of which date a label is that has none depends on the cutoff.
     declared += f" {usecase.entity.date or usecase.cutoff}"
@@ -68,7 +70,7 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
         given: what people wrote, as `given_frame` makes it.
     """
     usecase, table = plan.usecase, Tables(plan).labels()
-    label = F.expr(usecase.label.expression).cast(table.schema["label"].dataType)
+    label = _gathered(usecase.label, table.schema["label"].dataType)
     if usecase.entity.date is None:
         since = F.col("_arrived_at")
         final, date = since, first_date_after(since, usecase, {})
@@ -100,6 +102,14 @@ def without_entity(plan: Plan, given: DataFrame, entities: DataFrame) -> int:
     days = [row[0] for row in given.select(entity.day).distinct().collect()]
     listed = entities.where(F.col(entity.day).isin(days)).select(*entity.key)
     return given.join(listed, on=list(entity.key), how="left_anti").count()
+
+
+def _gathered(label: Label, type_: DataType) -> Column:
+    """What the source says, with rare classes as the ones that they become."""
+    found = F.expr(label.expression).cast(type_)
+    for into, names in label.group.items():
+        found = F.when(found.isin(*names), into).otherwise(found)
+    return found
 
 
 def _told(plan: Plan, given: DataFrame) -> DataFrame:

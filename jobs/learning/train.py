@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +31,7 @@ from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.holdout import Holdout, Scored
-from jobs.learning.label_quality import TRAINING, LabelQuality
+from jobs.learning.label_quality import TRAINING, LabelQuality, gathered
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
@@ -44,7 +45,7 @@ from jobs.usecase import Promote
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 EVIDENCE = "evaluation.json"
 # What people had written by a moment of entities that several of them labelled.
@@ -76,7 +77,7 @@ def train(
     question, and is never promoted).
 
     Args:
-        reading: held while gold is read, so that nobody erases beside it.
+        reading: held while gold and silver are read, so that nobody erases beside it.
         attempt: of this training, and whether others go on; runs of those that do not are closed.
         people: tells what was written into the warehouse of entities that several people labelled.
 
@@ -96,11 +97,13 @@ def train(
             read = versions(ctx.tables)
             there = entities(ctx.tables, spark, dates, read)
             found = labelled(ctx.tables, spark, dates, known_at, read)
-            agreed = _agreed(ctx, spark, dates, known_at, people)
             frame = spark.read.parquet(kept.enter_context(set_aside(found, ctx.tables)))
-        cut = Cut.of(frame, ctx.plan)
-        parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
-        quality = _quality(ctx, frame, cut, parts, there).model_copy(update=agreed)
+            cut = Cut.of(frame, ctx.plan)
+            parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
+            of_source = partial(outcomes, ctx.tables, spark, dates, known_at)
+            written = None if people is None else people(known_at)
+            told = _told(ctx, parts.train, of_source, written)
+        quality = _quality(ctx, frame, cut, parts, there).model_copy(update=told)
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
             tags = _tags(ctx)
@@ -333,23 +336,25 @@ def _quality(
     if cut is not None:
         named["holdout"] = frame.where(cut.held_out())
     usecase = ctx.plan.usecase
-    found = LabelQuality.of(named, there, usecase.features.names, target_of(usecase))
+    target, rare = target_of(usecase), usecase.label.rare
+    found = LabelQuality.of(named, there, usecase.features.names, target, rare)
     found.require_whole()
     return found
 
 
-def _agreed(
-    ctx: Context, spark: SparkSession, dates: Dates, known_at: dt.datetime, people: People | None
-) -> dict[str, Agreement | None]:
-    """How far those agree who labelled the rows that were known, by attribute of `LabelQuality`."""
-    agreed = {}
-    if names := ctx.plan.usecase.label.labellers:
-        said = said_of(outcomes(ctx.tables, spark, dates, known_at), names)
-        of = Agreement.of_two if len(names) == TWO else Agreement.of_several
-        agreed["labellers"] = of(said)
+def _told(
+    ctx: Context, train: DataFrame, of_source: Callable[[], DataFrame], people: Said | None
+) -> dict[str, Any]:
+    """What the labels' source and people told beside the labels, for `LabelQuality`."""
+    label, found = ctx.plan.usecase.label, dict[str, Any]()
+    if label.group:
+        found["gathered"] = gathered(train, of_source(), label, ctx.plan.usecase.entity)
+    if label.labellers:
+        of = Agreement.of_two if len(label.labellers) == TWO else Agreement.of_several
+        found["labellers"] = of(said_of(of_source(), label.labellers))
     if people is not None:
-        agreed["people"] = Agreement.of_several(people(known_at))
-    return agreed
+        found["people"] = Agreement.of_several(people)
+    return found
 
 
 def _holdout_rows(ctx: Context, split: Split, cut: Cut | None) -> DataFrame:

@@ -98,6 +98,11 @@ FIELDS = [
             ),
         )
     ),
+    (
+        "maturity: 28 days",
+        "maturity: 28 days\n  rare: {}",
+        "35: label.rare: it needs `rows` or `share`",
+    ),
     ("maturity: 28 days", "maturity: -1", "34: label.maturity should be at least 0, not -1"),
     (
         'cron: "0 3 * * *"',
@@ -445,6 +450,20 @@ LABELS = [
         {"features:": "  type: multiclass\n  classes: [late, here]\nfeatures:"},
         "36: label.classes: `type: multiclass` takes 3 different `classes` or more, and two are "
         "`type: binary`",
+    ),
+    *(
+        ({"features:": f"{THREE}  group: {group}\nfeatures:"}, f"37: label.group.{said}")
+        for group, said in (
+            ("{othr: [gone]}", "othr: 'othr' is not one of classes"),
+            ("{lost: [gone, here]}", "lost: 'here' becomes 'lost': take it out of classes"),
+            ("{lost: [gone], here: [gone]}", "lost: 'gone' is named twice"),
+            ("{lost: []}", "lost is empty"),
+        )
+    ),
+    (
+        {"features:": "  group: {lost: [gone]}\nfeatures:"},
+        "35: label.group: label.type is binary, and there are no other classes than yes and no: "
+        "take it out",
     ),
     (
         {"features:": "  type: multiclass\nfeatures:"},
