@@ -135,15 +135,17 @@ class Window(Spec):
 
     Facts are rows of a source with a date, and those of the N days before the prediction date
     count that had arrived before its cutoff. They are added up in whole thousandths, so that the
-    order never matters: a night gives exactly what a range of dates gives.
+    order never matters: a night gives exactly what a range of dates gives. Expressions come before
+    windows; what two windows differ by is the transform `difference`, and how they compare `ratio`.
     """
 
     name: Name = Field(description="What the names of its columns begin with.")
     source: Name = Field(description="The source of the facts.")
-    do: Literal["mean", "sum", "count", "lag"] = Field(
+    do: Literal["mean", "sum", "min", "max", "count", "lag"] = Field(
         description="`mean`: of the measure, and so the share of facts for which a condition is "
-        "true; `sum`; `count`: number of facts that have a measure; `lag`: the mean of the one day "
-        "that was so many days before. Sum and count of no facts are 0, a mean is missing."
+        "true; `sum`; `min` and `max`: its smallest and largest value; `count`: number of facts "
+        "that have a measure; `lag`: the mean of the one day that was so many days before. Sum and "
+        "count of no facts are 0, the others are missing."
     )
     measure: str | None = Field(
         default=None,

@@ -15,6 +15,7 @@ from typing import Literal
 NEITHER = "which is neither true nor false: compare it with one"
 
 NO_PROBABILITY = "a predicted number is no probability"
+NO_CLASS = "numbers have no classes"
 NO_COUNT = "only numbers have another objective than that of their type"
 
 Kind = Literal["number", "string", "boolean"]
@@ -79,7 +80,10 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         shown=("roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"),
         from_columns=("boolean", "integer", "number"),
         of_another=NEITHER,
-        without={"model.objective": NO_COUNT},
+        without={
+            "model.objective": NO_COUNT,
+            "label.group": "there are no other classes than yes and no",
+        },
     ),
     "multiclass": LabelType(
         label="string",
@@ -97,7 +101,7 @@ LABEL_TYPES: Mapping[str, LabelType] = {
             "model.objective": NO_COUNT,
             "predict.threshold": "the likeliest class is predicted",
             "model.parameters.scale_pos_weight": "there is no yes to weigh",
-            "model.imbalance.to": "the share is that of yes, and classes are balanced by weight",
+            "model.imbalance.to": "the share is that of yes, and classes are made alike",
         },
         without_steps={"target": "classes have no mean"},
     ),
@@ -117,6 +121,9 @@ LABEL_TYPES: Mapping[str, LabelType] = {
             "promote.max_calibration_error": NO_PROBABILITY,
             "predict.threshold": "there is no yes to choose",
             "split.stratify": "numbers have no classes to keep the shares of",
+            "label.labellers": "agreement is of classes",
+            "label.group": NO_CLASS,
+            "label.rare": NO_CLASS,
             "model.imbalance": "numbers have no classes to balance",
             "model.parameters.scale_pos_weight": "there is no yes to weigh",
         },

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobs.context import Context, StepResult
@@ -255,11 +256,13 @@ def gate(context: Context) -> StepResult:
 def train(context: Context) -> StepResult:
     """Fit every candidate on what was known at the cutoff, and keep them in one MLflow run."""
     from jobs.learning.train import train as fit
+    from jobs.prediction.labelled_twice import labelled_twice
     from jobs.prediction.turn import attempt
 
-    plan = context.plan
+    plan, label = context.plan, context.plan.usecase.label
+    people = partial(labelled_twice, plan) if label.feedback and label.values else None
     with attempt(plan.settings, f"train {plan.name} {context.dates}") as mine:
-        return fit(context, _turn(context, "train", beside=f"train {context.dates}"), mine)
+        return fit(context, _turn(context, "train", beside=f"train {context.dates}"), mine, people)
 
 
 def evaluate(context: Context) -> StepResult:

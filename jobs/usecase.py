@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from math import ceil
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -389,6 +390,12 @@ class Source(Spec):
         return self
 
 
+FEWEST_LABELLERS = 2
+# Ten rows for each column that matters are a common rule of thumb for a logistic regression
+# (Peduzzi et al., Journal of Clinical Epidemiology 49(12), 1996), and five such columns are few.
+FEW_ROWS = 50
+# What names classes.
+TYPES_OF_CLASSES = ("string", "integer", "boolean")
 # With two of them there is a yes and a no.
 FEWEST_CLASSES = 3
 # Of a column in Postgres.
@@ -420,6 +427,23 @@ class Within(Spec):
     )
 
 
+class Rare(Spec):
+    """With fewer training rows than which a class is rare: a number of them, a share, or both."""
+
+    rows: int | None = Field(default=None, ge=1, description="Number of rows.")
+    share: float | None = Field(default=None, gt=0, lt=1, description="Share of the training rows.")
+
+    def under(self, rows: int) -> int:
+        """The number of rows, of so many training rows."""
+        return max(self.rows or 0, ceil((self.share or 0) * rows))
+
+    @model_validator(mode="after")
+    def _is_said(self) -> Self:
+        if self.rows is None and self.share is None:
+            raise Misfit("", "it needs `rows` or `share`")
+        return self
+
+
 class Label(Spec):
     """What is to be predicted, and how long after the prediction date it is final."""
 
@@ -442,6 +466,16 @@ class Label(Spec):
         description="Of `multiclass` the names, three or more. Their order is that of the columns "
         "`score_CLASS` with their probabilities; of equally likely ones the first is predicted.",
     )
+    group: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Of `multiclass`, classes too rare to be learned, by the one that they become: "
+        "`other: [lost, stolen]`, where `other` is one of `classes` and the others are not.",
+    )
+    rare: Rare = Field(
+        default=Rare(rows=FEW_ROWS),
+        description="When a class is rare. Every training tells which classes are, and which of "
+        "those that `group` gathers are not any more.",
+    )
     maturity: Days | None = Field(
         default=None,
         description="Days after the prediction date's end, or that of the last day of `within`; "
@@ -452,6 +486,12 @@ class Label(Spec):
         description="`true`: people may give labels, too, in the warehouse's table "
         "`feedback.USE_CASE`. Of what they and the source say, what was known last counts; what a "
         "person says is final at once. Of entities with the date in their key.",
+    )
+    labellers: tuple[Name, ...] = Field(
+        default=(),
+        description="Columns of the source, one for each person who labelled its rows, null where "
+        "that person did not. Every training tells how far they agree. What the label is, "
+        "`expression` says all the same.",
     )
 
     @property
@@ -469,10 +509,26 @@ class Label(Spec):
         """The columns with the probabilities of classes, in their order."""
         return tuple(map(score_column, self.classes))
 
+    @property
+    def gathered(self) -> dict[str, str]:
+        """What each class that is gathered becomes."""
+        return {name: into for into, names in self.group.items() for name in names}
+
+    @model_validator(mode="after")
+    def _labellers_are_several(self) -> Self:
+        if self.labellers and len(self.labellers) < FEWEST_LABELLERS:
+            raise Misfit("labellers", "there is nobody to agree with: name two columns or more")
+        if len(set(self.labellers)) < len(self.labellers):
+            raise Misfit("labellers", "a column is named twice")
+        return self
+
     @model_validator(mode="after")
     def _events_make_what_it_is(self) -> Self:
         if self.within is None:
             return self
+        if self.labellers:
+            said = "several people label a row, and with `within` a label is of many rows"
+            raise Misfit("labellers", said)
         makes = "binary" if self.within.do == "any" else "regression"
         if self.type != makes:
             raise Misfit("within.do", f"`{self.within.do}` makes labels of `type: {makes}`")
@@ -495,6 +551,23 @@ class Label(Spec):
             if len(column) > LONGEST_COLUMN:
                 said = f"the column {column} is longer than {LONGEST_COLUMN} characters"
                 raise Misfit("classes", said)
+        return self
+
+    @model_validator(mode="after")
+    def _gathers_into_classes(self) -> Self:
+        if self.type != "multiclass":
+            return self
+        named = [name for names in self.group.values() for name in names]
+        for into, names in self.group.items():
+            if into not in self.classes:
+                said = f"{into!r} is not one of classes{guess(into, self.classes)}"
+                raise Misfit(f"group.{into}", said)
+            for name in names:
+                if name in self.classes:
+                    said = f"{name!r} becomes {into!r}: take it out of classes"
+                    raise Misfit(f"group.{into}", said)
+                if named.count(name) > 1:
+                    raise Misfit(f"group.{into}", f"{name!r} is named twice")
         return self
 
 
@@ -741,23 +814,29 @@ class Imbalance(Spec):
     true shares of the classes all the same.
     """
 
-    by: Literal["none", "weight", "undersample"] = Field(
+    by: Literal["none", "weight", "oversample", "undersample"] = Field(
         default="none",
-        description="`weight`: a rare class counts more; `undersample`: of the more frequent class "
-        "only some rows are learned from, the same ones every time.",
+        description="`weight`: a rare class counts more; `oversample`: its rows are learned from "
+        "several times, and where that is no whole number, some of them once more; `undersample`: "
+        "of the more frequent class only some rows are learned from. The rows are the same ones "
+        "every time. Begin with `weight`, which costs nothing. `undersample` makes less work where "
+        "there are more rows than can be learned from. `oversample` makes more work, and is worth "
+        "it where `parameters.subsample` draws rows for each tree: it draws copies one by one, so "
+        "that hardly a rare row is left out.",
     )
     to: float | None = Field(
         default=None,
         gt=0,
         lt=1,
         description="The share that yes has then. Without it `weight` lets all classes count "
-        "alike; `undersample` needs it, and leaves out nothing where it would have to be of the "
-        "rarer class.",
+        "alike, and `oversample` brings each to the rows of the most frequent one; `undersample` "
+        "needs it. Nothing is left out of the rarer class or repeated of the more frequent one: "
+        "where that would be needed, all rows are learned from once.",
     )
 
     @property
     def told(self) -> str:
-        """In words: `weight` or `undersample to 0.2`."""
+        """In words: `weight` or `oversample to 0.2`."""
         return self.by if self.to is None else f"{self.by} to {self.to:g}"
 
     @model_validator(mode="after")
@@ -765,7 +844,7 @@ class Imbalance(Spec):
         if self.by == "undersample" and self.to is None:
             raise Misfit("", "`by: undersample` needs `to`, the share that yes has then")
         if self.by == "none" and self.to is not None:
-            raise Misfit("to", "say how, too: `by: weight` or `by: undersample`")
+            raise Misfit("to", "say how, too: `by: weight`, `oversample` or `undersample`")
         return self
 
 
@@ -1127,6 +1206,21 @@ class UseCase(Spec):
             if name in FEEDBACK_COLUMNS:
                 said = f"{name!r} in entity.key is a column of every table of feedback already"
                 raise Misfit("label.feedback", said)
+        return self
+
+    @model_validator(mode="after")
+    def _labellers_say_the_same_thing(self) -> Self:
+        columns, of = self.sources[self.label.source].columns, self.label.source
+        for name in self.label.labellers:
+            if name not in columns:
+                said = f"{name!r} is not a column of {of}{guess(name, columns)}"
+                raise Misfit("label.labellers", said)
+            first, kind = self.label.labellers[0], columns[name].type
+            if kind not in TYPES_OF_CLASSES:
+                raise Misfit("label.labellers", f"{name!r} is of type {kind}, which names no class")
+            if kind != columns[first].type:
+                said = f"{name!r} is of type {kind}, and {first!r} of type {columns[first].type}"
+                raise Misfit("label.labellers", said)
         return self
 
     @model_validator(mode="after")

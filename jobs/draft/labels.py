@@ -12,7 +12,7 @@ from sqlglot.executor import execute
 
 from jobs.draft.rows import SEED
 from jobs.draft.texts import typed
-from jobs.usecase import UseCase
+from jobs.usecase import Label, UseCase
 
 # Working an expression out row by row takes a second for so many different ones.
 MOST_DIFFERENT = 20_000
@@ -60,7 +60,8 @@ def labels(usecase: UseCase, frame: pd.DataFrame) -> Labels:
     by = different.assign(_label=[row[0] for row in worked_out.rows])
     values = rows.merge(by, on=list(columns), how="left")["_label"]
     values.index = frame.index
-    return Labels(_as_type(values, label.type), columns, tuple(_problems(usecase, by["_label"])))
+    found = _as_type(values, label)
+    return Labels(found, columns, tuple(_problems(usecase, by["_label"])))
 
 
 def _unknown(columns: tuple[str, ...]) -> Labels:
@@ -75,9 +76,10 @@ def _typed(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, dtype=object)
 
 
-def _as_type(values: pd.Series, kind: str) -> pd.Series:
-    if kind == "multiclass":
-        return values.map(lambda each: None if pd.isna(each) else str(each))
+def _as_type(values: pd.Series, label: Label) -> pd.Series:
+    if label.type == "multiclass":
+        named = values.map(lambda each: None if pd.isna(each) else str(each))
+        return named.map(lambda each: label.gathered.get(each, each))
     return pd.to_numeric(values, errors="coerce").astype(float)
 
 
@@ -89,7 +91,8 @@ def _problems(usecase: UseCase, found: pd.Series) -> Iterator[tuple[bool, str, s
         yield True, said, "Look at the expression, and at what the files hold."
         return
     if label.type == "multiclass":
-        others = [each for each in there.map(str).unique() if each not in label.classes]
+        known = {*label.classes, *label.gathered}
+        others = [each for each in there.map(str).unique() if each not in known]
         if others:
             said = f"some labels are none of label.classes, such as {', '.join(others[:EXAMPLES])}"
             yield True, said, "Add them to label.classes, or let the expression be null for them."

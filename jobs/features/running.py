@@ -1,7 +1,8 @@
-"""Sums that facts add up to on given dates, in memory: the part of `windows` that workers run.
+"""What facts add up to on given dates, in memory: the part of `windows` that workers run.
 
 Each sum enters a window on one date and leaves it on another, so that the window's value on a date
-is the running total of what entered and left until then.
+is the running total of what entered and left until then. The smallest and the largest cannot be
+taken back like that, and are looked for date by date.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 # Of the facts' sums: when a window has one, and whose it is.
 GROUP, KEY, ENTERS = "_group", "_key", "_enters"
 DATE = "prediction_date"
+# Of no facts, what the smallest or the largest stands at.
+NONE = {"min": 2**63 - 1, "max": -(2**63 - 1)}
+BETTER = {"min": np.minimum, "max": np.maximum}
 
 
 def last_of(days: int) -> str:
@@ -32,35 +36,38 @@ def beside(
     rows: pa.Table,
     daily: pa.Table,
     columns: Sequence[str],
-    groupings: Mapping[str, Mapping[str, tuple[str, int]]],
+    groupings: Mapping[str, Mapping[str, tuple[str, int, str]]],
 ) -> pa.Table:
-    """`columns` of the rows, and for each grouping a struct of its sums on the row's date.
+    """`columns` of the rows, and for each grouping a struct of its values on the row's date.
 
     Args:
         rows: with `prediction_date` and a key for each grouping.
         daily: sums of facts by `_group` and `_key`, from `_enters` to `_last_N` in the window of N
             days, with measures as whole numbers.
-        groupings: by name, the measure and the days of each sum by its name; a grouping's number
-            is its place.
+        groupings: by name, the measure, the days, and `sum`, `min` or `max` of each value by its
+            name; a grouping's number is its place.
     """
     asked, group = _days(rows[DATE]), daily[GROUP].to_numpy()
     structs = []
-    for place, sums in enumerate(groupings.values()):
+    for place, wanted in enumerate(groupings.values()):
         own = daily.filter(pa.array(group == place))
-        found = dict(_sums(own, rows[key_of(place)], asked, sums))
-        arrays = [pa.array(found[name], pa.int64()) for name in sums]
-        structs.append(pa.StructArray.from_arrays(arrays, names=list(sums)))
+        found = dict(_values(own, rows[key_of(place)], asked, wanted))
+        arrays = [_array(found[name], do) for name, (_, _, do) in wanted.items()]
+        structs.append(pa.StructArray.from_arrays(arrays, names=list(wanted)))
     return pa.table([*(rows[name] for name in columns), *structs], names=[*columns, *groupings])
 
 
-def _sums(
-    daily: pa.Table, keys: pa.ChunkedArray, asked: Numbers, sums: Mapping[str, tuple[str, int]]
+def _values(
+    daily: pa.Table,
+    keys: pa.ChunkedArray,
+    asked: Numbers,
+    wanted: Mapping[str, tuple[str, int, str]],
 ) -> Iterator[tuple[str, Numbers]]:
-    """Each sum by its name, for every row."""
+    """Each value by its name, for every row."""
     codes = _codes(daily[KEY], keys)
     theirs, mine = codes[: daily.num_rows], codes[daily.num_rows :]
     enters = _days(daily[ENTERS])
-    for days in sorted({length for _, length in sums.values()}):
+    for days in sorted({length for _, length, _ in wanted.values()}):
         last = _days(daily[last_of(days)])
         counts = enters <= last
         when = np.concatenate([enters[counts], last[counts] + 1])
@@ -71,12 +78,48 @@ def _sums(
         order = np.argsort(places, kind="stable")
         before = np.searchsorted(places[order], mine * span, "left")
         until = np.searchsorted(places[order], mine * span + asked - base, "right")
-        for name, (measure, length) in sums.items():
-            if length == days:
-                values = daily[measure].to_numpy()[counts]
+        for name, (measure, length, do) in wanted.items():
+            if length != days:
+                continue
+            values = daily[measure].to_numpy()[counts]
+            if do == "sum":
                 changes = np.concatenate([values, -values])[order]
                 totals = np.concatenate([[0], np.cumsum(changes)])
                 yield name, totals[until] - totals[before]
+            else:
+                of = (theirs[counts], enters[counts], last[counts], values)
+                yield name, _ends(*of, mine, asked, do)
+
+
+def _ends(
+    theirs: Numbers,
+    enters: Numbers,
+    last: Numbers,
+    values: Numbers,
+    mine: Numbers,
+    asked: Numbers,
+    do: str,
+) -> Numbers:
+    """The smallest or the largest of each row's facts on its date, or `NONE`.
+
+    Args:
+        theirs, enters, last, values: of facts: the key, first and last date, and value.
+        mine, asked: of rows: the key and the date.
+    """
+    found = np.full(len(asked), NONE[do])
+    # One place more than there are keys, which is what -1 finds.
+    places = max(theirs.max(initial=-1), mine.max(initial=-1)) + 2
+    for date in np.unique(asked):
+        seen, here = (enters <= date) & (date <= last), asked == date
+        ends = np.full(places, NONE[do])
+        BETTER[do].at(ends, theirs[seen], values[seen])
+        found[here] = ends[mine[here]]
+    return found
+
+
+def _array(values: Numbers, do: str) -> pa.Array:
+    """Values as they are handed over, null where an end is of no facts."""
+    return pa.array(values, pa.int64(), mask=None if do == "sum" else values == NONE[do])
 
 
 def _codes(*keys: pa.ChunkedArray) -> Numbers:

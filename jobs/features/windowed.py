@@ -1,6 +1,6 @@
 """The columns of declared windows.
 
-What a window says of a fact is brought to whole thousandths and added up by
+What a window says of a fact is brought to whole thousandths, added up or compared by
 `jobs.features.windows`, and is divided only then.
 """
 
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jobs.declared import Window
 from jobs.features.inputs import FeatureInputs
 from jobs.features.known import FIRST, LAST
-from jobs.features.windows import DAY, Grouping, Sum, lagged
+from jobs.features.windows import DAY, End, Grouping, Sum, lagged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 SCALE = 1000
+ENDS: Mapping[str, Literal["min", "max"]] = {"min": "min", "max": "max"}
 # Nearer to the end of what a long holds, thousands of facts could not be added up.
 MOST = 1e12
 
@@ -98,20 +99,13 @@ def _facts(
 
 
 def _groupings(windows: Mapping[int, Window], placed: Mapping[int, _Sums]) -> list[Grouping]:
-    """What is to be summed, each sum once."""
+    """What is to be made of the facts, each value once."""
     by: dict[str, Mapping[str, str]] = {}
-    wanted: dict[str, dict[Sum, None]] = {}
+    wanted: dict[str, dict[Sum | End, None]] = {}
     for place, window in windows.items():
         each = placed[place]
         by[each.group] = window.by
-        # A lag is what two windows differ by.
-        before = [days - 1 for days in window.days if window.do == "lag" and days > 1]
-        sums = [
-            Sum(name, days)
-            for days in (*window.days, *before)
-            for name in (each.total, each.number)
-        ]
-        wanted.setdefault(each.group, {}).update(dict.fromkeys(sums))
+        wanted.setdefault(each.group, {}).update(dict.fromkeys(_needed(window, each)))
     # Where nothing must be equal, all facts are one group.
     return [
         Grouping(
@@ -121,12 +115,25 @@ def _groupings(windows: Mapping[int, Window], placed: Mapping[int, _Sums]) -> li
     ]
 
 
+def _needed(window: Window, sums: _Sums) -> list[Sum | End]:
+    """What a window is made of."""
+    if window.do in ENDS:
+        return [End(sums.total, days, ENDS[window.do]) for days in window.days]
+    # A lag is what two windows differ by.
+    before = [days - 1 for days in window.days if window.do == "lag" and days > 1]
+    return [
+        Sum(name, days) for days in (*window.days, *before) for name in (sums.total, sums.number)
+    ]
+
+
 def _value(window: Window, sums: _Sums, days: int, before: Mapping[str, str]) -> str:
     """A window's column in SQL over the sums.
 
     Args:
         before: the columns of the windows before, which it may be shrunk towards.
     """
+    if window.do in ENDS:
+        return f"{sums.group}.{End(sums.total, days, ENDS[window.do]).name} / {SCALE}"
     total, number = sums.of(sums.total, days), sums.of(sums.number, days)
     if window.do == "count":
         return number

@@ -1,4 +1,4 @@
-"""Sums over the last days before a prediction date, by any grouping, for many dates at once.
+"""Sums and ends over the last days before a prediction date, by any grouping, for many dates.
 
 Spark sums the facts by group, day and the dates that see them. What a group has on each date is
 then added up four weeks of dates at a time, in memory (`jobs.features.running`): as SQL, the same
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pyarrow as pa
 from pyspark.sql import functions as f
 from pyspark.sql.types import LongType, StructField, StructType
 
 from jobs.features.known import FIRST, LAST
-from jobs.features.running import DATE, ENTERS, GROUP, KEY, beside, key_of, last_of
+from jobs.features.running import DATE, ENTERS, GROUP, KEY, NONE, beside, key_of, last_of
 from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 
@@ -41,28 +41,51 @@ class Sum:
 
     measure: str
     days: int
+    do: ClassVar[str] = "sum"
+
+    @property
+    def column(self) -> str:
+        """What of a day's facts it is made of."""
+        return self.measure
 
     @property
     def name(self) -> str:
-        return f"{self.measure}_{self.days}"
+        return f"{self.column}_{self.days}"
+
+
+@dataclass(frozen=True)
+class End:
+    """The smallest or the largest of a whole-number measure, over the `days` before a date."""
+
+    measure: str
+    days: int
+    do: Literal["min", "max"]
+
+    @property
+    def column(self) -> str:
+        return f"{self.do}_{self.measure}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.column}_{self.days}"
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which facts count for which row, and what of them is summed.
+    """Which facts count for which row, and what is made of them.
 
     Attributes:
-        name: the column of the result that holds this grouping's sums.
+        name: the column of the result that holds this grouping's values.
         facts: SQL expressions over the facts, one or more; a fact with a null in one of them
             does not count.
         rows: SQL expressions over the rows that must be equal to them.
-        sums: what is summed.
+        values: what is made of them.
     """
 
     name: str
     facts: tuple[str, ...]
     rows: tuple[str, ...]
-    sums: tuple[Sum, ...]
+    values: tuple[Sum | End, ...]
 
 
 def lagged(
@@ -71,7 +94,7 @@ def lagged(
     groupings: Sequence[Grouping],
     dates: Dates,
 ) -> DataFrame:
-    """`rows` with one struct column for each grouping, whose fields are the sums by name.
+    """`rows` with one struct column for each grouping, whose fields are its values by name.
 
     Args:
         rows: one row for each combination of its columns, among them `prediction_date`.
@@ -79,15 +102,16 @@ def lagged(
             whole numbers (a missing one counts 0).
         dates: prediction dates of `rows`.
 
-    A sum over d days on date D is of the facts that D sees and whose day is D-d to D-1.
+    A value over d days on date D is of the facts that D sees and whose day is D-d to D-1. Of no
+    facts a sum is 0, and the smallest and the largest are null.
     """
-    sums = [each for grouping in groupings for each in grouping.sums]
-    daily = _daily(facts, groupings, sums, dates)
+    values = [each for grouping in groupings for each in grouping.values]
+    daily = _daily(facts, groupings, values, dates)
     columns = rows.columns
     keys = [f"{_key(each.rows)} as {key_of(place)}" for place, each in enumerate(groupings)]
     asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE)} as {CHUNK}")
     wanted = {
-        grouping.name: {each.name: (each.measure, each.days) for each in grouping.sums}
+        grouping.name: {each.name: (each.column, each.days, each.do) for each in grouping.values}
         for grouping in groupings
     }
     structs = [
@@ -99,21 +123,22 @@ def lagged(
     def add_up(rows: pa.Table, daily: pa.Table) -> pa.Table:
         return beside(rows, daily, columns, wanted)
 
-    together = asked.groupBy(CHUNK).cogroup(_spread(daily, sums).groupBy(CHUNK))
+    together = asked.groupBy(CHUNK).cogroup(_spread(daily, values).groupBy(CHUNK))
     return together.applyInArrow(add_up, schema)
 
 
 def _daily(
-    facts: DataFrame, groupings: Sequence[Grouping], sums: Sequence[Sum], dates: Dates
+    facts: DataFrame, groupings: Sequence[Grouping], values: Sequence[Sum | End], dates: Dates
 ) -> DataFrame:
-    """Sums by group and the dates that have them, of the facts that any date can use.
+    """Sums and ends by group and the dates that have them, of the facts that any date can use.
 
     Columns: `_group`, `_key`, `_enters`, for each window length the last date it has the sum
-    (`_last_7`), and the measures. Dates outside of the asked ones are not told apart, so for one
-    night a group has hardly more sums than there are windows, instead of one for each day.
+    (`_last_7`), and what the values are made of. Dates outside of the asked ones are not told
+    apart, so for one night a group has hardly more sums than there are windows, instead of one for
+    each day.
     """
-    measures = sorted({each.measure for each in sums})
-    lengths = sorted({each.days for each in sums})
+    measures = sorted({each.measure for each in values})
+    lengths = sorted({each.days for each in values})
     bounds = local_rows(
         facts.sparkSession, [(dates.first, dates.last)], f"{EARLIEST} date, {LATEST} date"
     )
@@ -131,14 +156,18 @@ def _daily(
         f"inline({_keys([each.facts for each in groupings])})",
         *measures,
     )
-    totals = [f.expr(f"coalesce(sum({name}), 0L)").alias(name) for name in measures]
+    made = sorted({(each.column, each.do, each.measure) for each in values})
+    totals = [
+        f.expr(f"coalesce({do}({measure}), {NONE.get(do, 0)}L)").alias(column)
+        for column, do, measure in made
+    ]
     when = [ENTERS, *map(last_of, lengths)]
     return keyed.where(f"{KEY} is not null").groupBy(GROUP, KEY, *when).agg(*totals)
 
 
-def _spread(daily: DataFrame, sums: Sequence[Sum]) -> DataFrame:
+def _spread(daily: DataFrame, values: Sequence[Sum | End]) -> DataFrame:
     """The sums once for each chunk of dates that may see them."""
-    last = last_of(max(each.days for each in sums))
+    last = last_of(max(each.days for each in values))
     chunks = f"sequence({_chunk(ENTERS)}, {_chunk(last)})"
     return daily.where(f"{ENTERS} <= {last}").selectExpr("*", f"explode({chunks}) as {CHUNK}")
 

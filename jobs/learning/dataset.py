@@ -96,6 +96,15 @@ def entities(tables: Tables, spark: SparkSession, dates: Dates, read: Versions) 
     return features.where(_within(dates)).count()
 
 
+def outcomes(tables: Tables, spark: SparkSession, dates: Dates, known_at: dt.datetime) -> DataFrame:
+    """The rows of the label's source, of `dates` and as they were known at a moment."""
+    usecase = tables.plan.usecase
+    rows = tables.silver(usecase.label.source).read(spark).where(_in_force(known_at))
+    if usecase.entity.date is None:
+        return rows
+    return rows.where(F.col(usecase.entity.date).between(F.lit(dates.first), F.lit(dates.last)))
+
+
 @contextmanager
 def set_aside(frame: DataFrame, tables: Tables) -> Iterator[str]:
     """The folder of a copy of some rows as Parquet, for as long as they are needed.
@@ -156,7 +165,11 @@ def _within(dates: Dates) -> Column:
 
 
 def _known(moment: dt.datetime) -> Column:
+    return _in_force(moment) & (F.col("matured_at") <= F.lit(moment))
+
+
+def _in_force(moment: dt.datetime) -> Column:
     at = F.lit(moment)
     superseded = F.col("_superseded_at")
     current = superseded.isNull() | (superseded >= at)
-    return (F.col("_arrived_at") < at) & current & (F.col("matured_at") <= at)
+    return (F.col("_arrived_at") < at) & current

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import Refused
 from jobs.learning import reference
-from jobs.learning.balance import Balance
+from jobs.learning.balance import TIMES, Balance, repeated, times_of
 from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates import boosted, constant, linear, rule
 from jobs.learning.candidates.boosted import Fit
@@ -46,7 +46,8 @@ class Trained:
         validation: each candidate's metrics on validation; they chose rounds and thresholds, so
             they flatter.
         rows: of `train` and `validation`.
-        kept: rows of `train` that undersampling left to the linear candidate and the trees.
+        kept: rows that the linear candidate and the trees learned from: those of `train`, without
+            what undersampling left out and with what oversampling repeated.
         settings: of XGBoost, as fitted.
     """
 
@@ -81,16 +82,19 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     refuse_leaks(sampled, sampled["label"].to_numpy(), features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
     balance = _balance(classes, plan.usecase.model.imbalance)
-    learned, kept, line_rows = parts, rows["train"], sampled
+    learned, kept, drawn, line_rows = parts, rows["train"], parts.train, sampled
     if balance is not None and balance.sampled:
-        learned = Parts(balance.kept(parts.train, key, plan.usecase.model.seed), parts.validation)
-        kept = target.require_learnable(learned.train, "undersampled training")
-        classes = _classes(learned.train, target)
-        line_rows = _sampled(learned.train, kept, plan)
+        drawn = balance.drawn(parts.train, key, plan.usecase.model.seed)
+        learned = Parts(repeated(drawn), parts.validation)
+        how = f"{plan.usecase.model.imbalance.by}d training"
+        kept = target.require_learnable(learned.train, how)
+        classes = _classes(drawn, target)
+        line_rows = _sampled(drawn, sum(classes.values()), plan)
     scarce, counts = Scarce.of(classes), None
     if scarce.by_class:
-        line_rows = scarce.sample(*_foldable(learned.train, plan))
+        line_rows = scarce.sample(*_foldable(drawn, plan))
         counts = scarce.weights(line_rows["label"].to_numpy())
+    counts = times_of(line_rows, counts)
     boosting = target.boosting(metric, balance)
     trees, settings = _trees(
         learned, {**rows, "train": kept}, recipe, plan, boosting, trials, record
@@ -163,7 +167,8 @@ def _sampled(train: DataFrame, rows: int, plan: Plan) -> pa.Table:
 def _foldable(train: DataFrame, plan: Plan) -> tuple[DataFrame, tuple[str, ...], tuple[str, ...]]:
     """Training rows with their fold, their key, and the columns that something is learned from."""
     key, names = plan.usecase.entity.key, plan.usecase.features.names
-    return train.withColumn(FOLD, fold_of(key)), key, (*names, "label", FOLD)
+    times = [TIMES] if TIMES in train.columns else []
+    return train.withColumn(FOLD, fold_of(key)), key, (*names, "label", FOLD, *times)
 
 
 def _classes(train: DataFrame, target: Target) -> dict[int, int]:

@@ -14,15 +14,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import Refused
+from jobs.learning.agreement import Agreement
+from jobs.usecase import FEW_ROWS, FEWEST_CLASSES, Entity, Label, Rare
 
 if TYPE_CHECKING:
     from jobs.learning.targets.target import Target
 
 TRAINING = "training"
-# A class with fewer training rows is named: ten rows for each column that matters are a common
-# rule of thumb for a logistic regression (Peduzzi et al., Journal of Clinical Epidemiology 49(12),
-# 1996), and five such columns are few.
-FEW = 50
 
 
 class LabelQuality(BaseModel):
@@ -34,6 +32,10 @@ class LabelQuality(BaseModel):
         classes: the same by class and part; empty where labels are numbers.
         alike: labelled rows with the very features of another one.
         conflicting: those of them whose likes are not all of one class; None of numbers.
+        few: with fewer training rows than this a class is rare.
+        gathered: training rows of the classes that became another one, by that one and by class.
+        labellers: agreement of the people whose labels the source has in columns.
+        people: that of the people who wrote labels into the warehouse.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,10 @@ class LabelQuality(BaseModel):
     classes: Mapping[str, Mapping[str, int]]
     alike: int
     conflicting: int | None
+    few: int = FEW_ROWS
+    gathered: Mapping[str, Mapping[str, int]] = {}
+    labellers: Agreement | None = None
+    people: Agreement | None = None
 
     @classmethod
     def of(
@@ -51,6 +57,7 @@ class LabelQuality(BaseModel):
         entities: int,
         features: tuple[str, ...],
         target: Target,
+        rare: Rare,
     ) -> LabelQuality:
         """Of parts by name, with rows as `dataset.labelled` gives them."""
         named = [part.withColumn("_part", F.lit(name)) for name, part in parts.items()]
@@ -61,15 +68,17 @@ class LabelQuality(BaseModel):
             for part, place, count in rows.groupBy("_part", label).count().collect()
         }
         alike, conflicting = _alike(rows, features)
+        by_part = {p: sum(n for (part, _), n in counted.items() if part == p) for p in parts}
         return cls(
             entities=entities,
-            rows={p: sum(n for (part, _), n in counted.items() if part == p) for p in parts},
+            rows=by_part,
             classes={
                 name: {part: counted.get((part, float(place)), 0) for part in parts}
                 for place, name in enumerate(target.names)
             },
             alike=alike,
             conflicting=conflicting if target.names else None,
+            few=rare.under(by_part[TRAINING]),
         )
 
     @property
@@ -79,7 +88,13 @@ class LabelQuality(BaseModel):
     @property
     def rare(self) -> Mapping[str, int]:
         """The classes with few training rows, and how many."""
-        return {n: rows[TRAINING] for n, rows in self.classes.items() if rows[TRAINING] < FEW}
+        return {n: rows[TRAINING] for n, rows in self.classes.items() if rows[TRAINING] < self.few}
+
+    @property
+    def no_longer_rare(self) -> Mapping[str, int]:
+        """The classes that became another one and have training rows enough, and how many."""
+        members = (each for group in self.gathered.values() for each in group.items())
+        return {name: rows for name, rows in members if rows >= self.few}
 
     @property
     def sentence(self) -> str:
@@ -95,8 +110,15 @@ class LabelQuality(BaseModel):
                 "have the features of a row of another class"
             )
         if self.rare:
-            few = ", ".join(f"{name} ({rows})" for name, rows in self.rare.items())
-            said.append(f"classes with fewer than {FEW} training rows: {few}")
+            found = f"classes with fewer than {self.few} training rows: {_listed(self.rare)}"
+            several = len(self.classes) >= FEWEST_CLASSES
+            said.append(found + (", which label.group can gather" if several else ""))
+        if enough := self.no_longer_rare:
+            found = f"classes that label.group gathers, with {self.few} training rows or more"
+            said.append(f"{found}: {_listed(enough)}")
+        for of, agreement in (("the source", self.labellers), ("feedback", self.people)):
+            if agreement is not None:
+                said.append(f"in {of} {agreement.sentence}")
         return f"Labels: {'; '.join(said)}."
 
     def require_whole(self) -> None:
@@ -113,9 +135,36 @@ class LabelQuality(BaseModel):
                 raise Refused(
                     f"None of {rows} {part} rows is of class {', '.join(lacking)}.",
                     "Make the part larger, take the class out of label.expression (and "
-                    "label.classes), or keep each class's share in each part: `split: {by: "
-                    "random, stratify: true}`.",
+                    "label.classes), gather it into another one by label.group, or keep each "
+                    "class's share in each part: `split: {by: random, stratify: true}`.",
                 )
+
+
+def gathered(
+    train: DataFrame, outcomes: DataFrame, label: Label, entity: Entity
+) -> dict[str, dict[str, int]]:
+    """Rows of a part by what became of their class, and by what the source says that it is.
+
+    Args:
+        outcomes: rows of the label's source, as `dataset.outcomes` gives them.
+    """
+    said = {name: F.col(name) for name in entity.key}
+    if entity.date is not None:
+        said["prediction_date"] = F.col(entity.date)
+    said["_said"] = F.expr(label.expression).cast("string")
+    of_source = outcomes.select(*[column.alias(name) for name, column in said.items()])
+    unique = [name for name in said if name != "_said"]
+    both = train.select(*unique, "label").join(of_source, on=unique, how="inner")
+    counts = both.groupBy("label", "_said").count().collect()
+    counted = {(into, name): rows for into, name, rows in counts}
+    return {
+        into: {name: counted.get((into, name), 0) for name in names}
+        for into, names in label.group.items()
+    }
+
+
+def _listed(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in rows.items())
 
 
 def _alike(rows: DataFrame, features: tuple[str, ...]) -> tuple[int, int]:

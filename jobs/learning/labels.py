@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StructField, StructType
+from pyspark.sql.types import DataType, LongType, StructField, StructType
 
 from jobs.features.known import first_date_after
 from jobs.lake.local_rows import local_rows
@@ -19,6 +19,7 @@ from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.learning.later import OUTCOME, made_of_events
 from jobs.plan import Dates, Plan
+from jobs.usecase import Label
 
 # The number of a row that a person wrote; null in what a source says.
 GIVEN = "_given"
@@ -38,7 +39,10 @@ def made_of(
         given: what people wrote for each part, of any date; None where they write nothing.
     """
     usecase, within = plan.usecase, plan.usecase.label.within
-    declared = f"{usecase.label.model_dump_json()} {usecase.entity.key} {usecase.timezone}"
+    # Neither who labelled nor what is rare changes a label, nor does what is not there.
+    absent = {name for name in ("group", "within") if not getattr(usecase.label, name)}
+    label = usecase.label.model_dump_json(exclude={"labellers", "rare", *absent})
+    declared = f"{label} {usecase.entity.key} {usecase.timezone}"
     # Of which date a label is that has none depends on the cutoff.
     declared += f" {usecase.entity.date or usecase.cutoff}"
     if within is None:
@@ -77,8 +81,7 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
         given: what people wrote, as `given_frame` makes it.
     """
     usecase, table = plan.usecase, Tables(plan).labels()
-    said = F.col(OUTCOME) if usecase.label.within else F.expr(usecase.label.expression)
-    label = said.cast(table.schema["label"].dataType)
+    label = _gathered(usecase.label, table.schema["label"].dataType)
     if usecase.entity.date is None:
         since = F.col("_arrived_at")
         final, date = since, first_date_after(since, usecase, {})
@@ -110,6 +113,14 @@ def without_entity(plan: Plan, given: DataFrame, entities: DataFrame) -> int:
     days = [row[0] for row in given.select(entity.day).distinct().collect()]
     listed = entities.where(F.col(entity.day).isin(days)).select(*entity.key)
     return given.join(listed, on=list(entity.key), how="left_anti").count()
+
+
+def _gathered(label: Label, type_: DataType) -> Column:
+    """What the source says, with rare classes as the ones that they become."""
+    found = (F.col(OUTCOME) if label.within else F.expr(label.expression)).cast(type_)
+    for into, names in label.group.items():
+        found = F.when(found.isin(*names), into).otherwise(found)
+    return found
 
 
 def _told(plan: Plan, given: DataFrame) -> DataFrame:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,14 +23,15 @@ from jobs.errors import Refused
 from jobs.label_types import WORDS
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
+from jobs.learning.agreement import TWO, Agreement, Said, said_of
 from jobs.learning.candidates.boosted import Fit
 from jobs.learning.cut import Cut
-from jobs.learning.dataset import Parts, entities, labelled, set_aside, versions
+from jobs.learning.dataset import Parts, entities, labelled, outcomes, set_aside, versions
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.holdout import Holdout, Scored
-from jobs.learning.label_quality import TRAINING, LabelQuality
+from jobs.learning.label_quality import TRAINING, LabelQuality, gathered
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EVIDENCE = "evaluation.json"
+# What people had written by a moment of entities that several of them labelled.
+People = Callable[[dt.datetime], Said]
 GROUP = "_group"
 
 
@@ -64,6 +68,7 @@ def train(
     ctx: Context,
     reading: AbstractContextManager[None] | None = None,
     attempt: Attempt | None = None,
+    people: People | None = None,
 ) -> StepResult:
     """Fit all candidates on what was known at the cutoff, and keep them in a new MLflow run.
 
@@ -72,8 +77,9 @@ def train(
     question, and is never promoted).
 
     Args:
-        reading: held while gold is read, so that nobody erases beside it.
+        reading: held while gold and silver are read, so that nobody erases beside it.
         attempt: of this training, and whether others go on; runs of those that do not are closed.
+        people: tells what was written into the warehouse of entities that several people labelled.
 
     Raises:
         Refused: no rows, labels that nothing can be learned from, a part without a row of some
@@ -92,9 +98,12 @@ def train(
             there = entities(ctx.tables, spark, dates, read)
             found = labelled(ctx.tables, spark, dates, known_at, read)
             frame = spark.read.parquet(kept.enter_context(set_aside(found, ctx.tables)))
-        cut = Cut.of(frame, ctx.plan)
-        parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
-        quality = _quality(ctx, frame, cut, parts, there)
+            cut = Cut.of(frame, ctx.plan)
+            parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
+            of_source = partial(outcomes, ctx.tables, spark, dates, known_at)
+            written = None if people is None else people(known_at)
+            told = _told(ctx, parts.train, of_source, written)
+        quality = _quality(ctx, frame, cut, parts, there).model_copy(update=told)
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
             tags = _tags(ctx)
@@ -110,8 +119,9 @@ def train(
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
     rows_learned = f"{trained.rows['train']} rows of {split.train}"
-    if trained.kept < trained.rows["train"]:
-        rows_learned += f" ({trained.kept} after undersampling)"
+    if trained.kept != trained.rows["train"]:
+        how = "under" if trained.kept < trained.rows["train"] else "over"
+        rows_learned += f" ({trained.kept} after {how}sampling)"
     return StepResult(
         step="train",
         use_case=ctx.plan.name,
@@ -326,8 +336,24 @@ def _quality(
     if cut is not None:
         named["holdout"] = frame.where(cut.held_out())
     usecase = ctx.plan.usecase
-    found = LabelQuality.of(named, there, usecase.features.names, target_of(usecase))
+    target, rare = target_of(usecase), usecase.label.rare
+    found = LabelQuality.of(named, there, usecase.features.names, target, rare)
     found.require_whole()
+    return found
+
+
+def _told(
+    ctx: Context, train: DataFrame, of_source: Callable[[], DataFrame], people: Said | None
+) -> dict[str, Any]:
+    """What the labels' source and people told beside the labels, for `LabelQuality`."""
+    label, found = ctx.plan.usecase.label, dict[str, Any]()
+    if label.group:
+        found["gathered"] = gathered(train, of_source(), label, ctx.plan.usecase.entity)
+    if label.labellers:
+        of = Agreement.of_two if len(label.labellers) == TWO else Agreement.of_several
+        found["labellers"] = of(said_of(of_source(), label.labellers))
+    if people is not None:
+        found["people"] = Agreement.of_several(people)
     return found
 
 

@@ -84,12 +84,14 @@ def sorted_out(plan: Plan, found: Iterable[dict[str, Any]]) -> Given:
     """What of some rows is taken in: not those of what was erased, nor of classes that are gone."""
     usecase = plan.usecase
     columns, classes = usecase.sources[usecase.entity.source].columns, usecase.label.classes
+    gathered = usecase.label.gathered
     key = {name: columns[name] for name in usecase.entity.key}
     erased = Tombstones.read(Tables(plan).root).of(key)
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     for row in found:
-        label = row["label"]
+        # It may have been a class of its own when it was written.
+        label = gathered.get(row["label"], row["label"])
         if erased.has({name: str(row[name]) for name in key}, key):
             left_out[ERASED] += 1
         elif classes and label is not None and label not in classes:

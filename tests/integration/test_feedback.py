@@ -25,6 +25,7 @@ from jobs.lake.tombstones import Tombstones
 from jobs.learning.dataset import labelled
 from jobs.plan import Dates, Plan
 from jobs.prediction.feedback import ERASED, NO_CLASS, by_part, waiting
+from jobs.prediction.labelled_twice import labelled_twice
 from jobs.prediction.warehouse import connect
 from jobs.settings import Settings
 from jobs.steps import run
@@ -95,9 +96,11 @@ def write(context: Context, parcel: int, label: object, day: dt.date = DAY) -> N
         _write(labeller, context.plan.name, parcel, label, day)
 
 
-def _write(labeller: Any, name: str, parcel: int, label: object, day: dt.date = DAY) -> None:
-    query = f"INSERT INTO {name} (sent_on, parcel, label, labelled_by) VALUES (%s, %s, %s, 'ann')"
-    labeller.execute(query.encode(), [day, parcel, label])
+def _write(
+    labeller: Any, name: str, parcel: int, label: object, day: dt.date = DAY, who: str = "ann"
+) -> None:
+    query = f"INSERT INTO {name} (sent_on, parcel, label, labelled_by) VALUES (%s, %s, %s, %s)"
+    labeller.execute(query.encode(), [day, parcel, label, who])
 
 
 def known(context: Context, moment: dt.datetime | None = None) -> dict[int, object]:
@@ -105,6 +108,18 @@ def known(context: Context, moment: dt.datetime | None = None) -> dict[int, obje
     at = moment or dt.datetime.now(dt.UTC)
     rows = labelled(context.tables, context.engine.session(), Dates.one(DAY), at)
     return {row["parcel"]: row["label"] for row in rows.collect()}
+
+
+def test_labels_of_several_people_are_counted_by_entity(context: Context) -> None:
+    assert labelled_twice(context.plan, dt.datetime.now(dt.UTC)) == {}
+    said = [(0, "ann", True), (0, "bob", False), (0, "bob", True), (1, "ann", False)]
+    said += [(1, "bob", True), (1, "cid", False), (1, "cid", None), (2, "ann", True)]
+    with connect(context.plan.settings, "labeller") as labeller:
+        for parcel, who, label in said:
+            _write(labeller, context.plan.name, parcel, label, who=who)
+    found = labelled_twice(context.plan, dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1))
+    assert found == {("true", "true"): 1, ("false", "true"): 1}
+    assert labelled_twice(context.plan, ARRIVED) == {}
 
 
 class TestWho:

@@ -130,17 +130,28 @@ def test_of_a_snapshot_one_file_that_can_be_read_is_enough(settings: Settings) -
     assert [each.fails for each in looked_at(settings)] == [True, True]
 
 
+SEVERAL = LENDING.replace(
+    "expression: days_late > 1",
+    "expression: case when days_late > 4 then 'very' when days_late > 1 then 'bit' end\n"
+    "  type: multiclass\n  classes: [very, little, none]",
+)
+
+
 def test_labels_that_are_none_of_the_classes(settings: Settings) -> None:
     landed(settings, "loans/date=2020-01-01/loans.csv", lent("2020-01-01"))
     landed(settings, "shelves/shelves.csv", SHELVES)
-    several = LENDING.replace(
-        "expression: days_late > 1",
-        "expression: case when days_late > 4 then 'very' when days_late > 1 then 'bit' end\n"
-        "  type: multiclass\n  classes: [very, little, none]",
-    )
-    (problem,) = found(settings, several)
+    (problem,) = found(settings, SEVERAL)
     assert "some labels are none of label.classes, such as bit" in str(problem)
     assert problem.fails
+
+
+def test_a_class_that_is_gathered_is_the_one_that_it_becomes(settings: Settings) -> None:
+    landed(settings, "loans/date=2020-01-01/loans.csv", lent("2020-01-01"))
+    landed(settings, "shelves/shelves.csv", SHELVES)
+    gathered = SEVERAL.replace(
+        "[very, little, none]", "[very, little, none]\n  group: {none: [bit]}"
+    )
+    assert found(settings, gathered) == []
 
 
 def test_a_label_that_needs_spark_is_said_not_to_be_looked_at(settings: Settings) -> None:

@@ -136,11 +136,30 @@ USE_CASE: dict[str, Any] = {
             },
             {"name": "prices", "source": "prices", "do": "count", "measure": "price", "days": [2]},
             {"name": "new", "source": "people", "do": "count", "days": [3]},
+            {
+                "name": "least",
+                "source": "done",
+                "do": "min",
+                "measure": "spent",
+                "by": "who",
+                "days": [1, 3],
+            },
+            {"name": "most", "source": "done", "do": "max", "measure": "spent", "days": [2]},
+            {
+                "name": "dearest",
+                "source": "done",
+                "do": "max",
+                "measure": "spent",
+                "where": "size < 20",
+                "by": ["shop", "band"],
+                "days": [5],
+            },
         ],
         "numeric": [
             *("size", "born", "lat", "price", "price_then", "age", "band"),
             *("all_1", "all_7", "much_3", "spent_2", "spent_9", "visits_7"),
             *("before_1", "before_3", "prices_2", "new_3"),
+            *("least_1", "least_3", "most_2", "dearest_5"),
         ],
         "categorical": ["shop", "town"],
     },
@@ -287,6 +306,15 @@ def by_hand(plan: Plan, date: dt.date, who: str) -> dict[str, Any]:
         done([back], lambda each: row["shop"] is not None and each["shop"] == row["shop"])
         for back in (1, 3)
     ]
+    least = [done(range(1, days + 1), lambda each: each["who"] == who) for days in (1, 3)]
+    dearest = done(
+        range(1, 6),
+        lambda each: (
+            None not in (band, row["shop"], each["size"])
+            and each["size"] < 20
+            and (each["shop"], each["size"] // 10) == (row["shop"], band)
+        ),
+    )
     visits = [
         each
         for each in known("done")
@@ -319,11 +347,19 @@ def by_hand(plan: Plan, date: dt.date, who: str) -> dict[str, Any]:
         "before_3": mean(lags[1]),
         "prices_2": len(priced),
         "new_3": sum(1 <= (date - each["since"]).days <= 3 for each in known("people")),
+        "least_1": end(min, least[0]),
+        "least_3": end(min, least[1]),
+        "most_2": end(max, done([1, 2], lambda _: True)),
+        "dearest_5": end(max, dearest),
     }
 
 
 def mean(thousandths: list[int]) -> float | None:
     return sum(thousandths) / (1000 * len(thousandths)) if thousandths else None
+
+
+def end(of: Callable[[list[int]], int], thousandths: list[int]) -> float | None:
+    return of(thousandths) / 1000 if thousandths else None
 
 
 @pytest.fixture(scope="module")

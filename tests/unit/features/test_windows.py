@@ -1,4 +1,4 @@
-"""Sums over the last days: what a plain loop over the facts gives, for a range as for a night."""
+"""Sums and ends over the last days: what a plain loop gives, for a range as for a night."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.features import windows
-from jobs.features.windows import Grouping, Sum, lagged
+from jobs.features.windows import End, Grouping, Sum, lagged
 from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 
@@ -18,9 +18,10 @@ from jobs.plan import Dates
 DATES = Dates(dt.date(2024, 2, 27), dt.date(2024, 3, 12))
 FACTS = "_day date, _first_seen date, _last_seen date, who string, place string, one long, n long"
 SUMS = (Sum("one", 1), Sum("one", 3), Sum("n", 3), Sum("n", 7))
+ENDS = (End("n", 1, "min"), End("n", 7, "max"), End("n", 3, "max"), End("one", 3, "min"))
 GROUPINGS = (
-    Grouping("by_who", ("who",), ("who",), SUMS),
-    Grouping("by_both", ("who", "place"), ("who", "place"), SUMS[:1]),
+    Grouping("by_who", ("who",), ("who",), (*SUMS, *ENDS)),
+    Grouping("by_both", ("who", "place"), ("who", "place"), (*SUMS[:1], *ENDS[:1])),
     Grouping("in_a", ("place = 'a' or null",), ("true",), SUMS[1:]),
 )
 FOR_EVER = dt.date(9999, 12, 31)
@@ -59,16 +60,16 @@ def rows() -> list[tuple[dt.date, str, str]]:
     return [(date, who, place) for date in DATES for who in "xyz" for place in "ab"]
 
 
-def by_hand(date: dt.date, who: str, place: str) -> dict[str, tuple[int, ...]]:
+def by_hand(date: dt.date, who: str, place: str) -> dict[str, tuple[int | None, ...]]:
     """What `lagged` says of one row, fact by fact."""
     return {
-        group.name: tuple(_sum(group.name, each, date, who, place) for each in group.sums)
+        group.name: tuple(_value(group.name, each, date, who, place) for each in group.values)
         for group in GROUPINGS
     }
 
 
-def _sum(name: str, wanted: Sum, date: dt.date, who: str, place: str) -> int:
-    total = 0
+def _value(name: str, wanted: Sum | End, date: dt.date, who: str, place: str) -> int | None:
+    found = []
     for fact in FACT_ROWS:
         mine = {
             "by_who": fact.who == who,
@@ -77,8 +78,11 @@ def _sum(name: str, wanted: Sum, date: dt.date, who: str, place: str) -> int:
         }[name]
         near = date - dt.timedelta(days=wanted.days) <= fact.day < date
         if mine and near and fact.first <= date <= fact.last:
-            total += (fact.one if wanted.measure == "one" else fact.n) or 0
-    return total
+            found.append(fact.one if wanted.measure == "one" else fact.n)
+    there = [each for each in found if each is not None]
+    if isinstance(wanted, Sum):
+        return sum(there)
+    return {"min": min, "max": max}[wanted.do](there, default=None)
 
 
 def of(spark: SparkSession, dates: Dates) -> dict[tuple[dt.date, str, str], dict[str, object]]:
@@ -88,7 +92,7 @@ def of(spark: SparkSession, dates: Dates) -> dict[tuple[dt.date, str, str], dict
     found = lagged(frame, table, GROUPINGS, dates).collect()
     return {
         (row["prediction_date"], row["who"], row["place"]): {
-            group.name: tuple(row[group.name][each.name] for each in group.sums)
+            group.name: tuple(row[group.name][each.name] for each in group.values)
             for group in GROUPINGS
         }
         for row in found
@@ -100,9 +104,9 @@ def range_(spark: SparkSession) -> dict[tuple[dt.date, str, str], dict[str, obje
     return of(spark, DATES)
 
 
-def test_every_sum_is_that_of_a_plain_loop(range_) -> None:
+def test_every_value_is_that_of_a_plain_loop(range_) -> None:
     assert range_ == {row: by_hand(*row) for row in rows()}
-    assert len({str(sums) for sums in range_.values()}) > 60
+    assert len({str(values) for values in range_.values()}) > 60
 
 
 def test_nights_one_by_one_are_the_range(spark: SparkSession, range_) -> None:
@@ -118,11 +122,14 @@ def test_dates_may_be_worked_on_a_few_at_a_time(
     assert of(spark, DATES) == range_
 
 
-def test_without_facts_every_sum_is_nothing(spark: SparkSession) -> None:
+def test_without_facts_a_sum_is_nothing_and_an_end_is_not_there(spark: SparkSession) -> None:
     frame = local_rows(spark, rows(), "prediction_date date, who string, place string")
     found = lagged(frame, local_rows(spark, [], FACTS), GROUPINGS, DATES).collect()
     assert len(found) == len(rows())
-    assert {each for row in found for group in GROUPINGS for each in row[group.name]} == {0}
+    for group in GROUPINGS:
+        for each in group.values:
+            nothing = 0 if isinstance(each, Sum) else None
+            assert {row[group.name][each.name] for row in found} == {nothing}
 
 
 def test_keys_of_several_parts_are_not_mixed_up(spark: SparkSession) -> None:

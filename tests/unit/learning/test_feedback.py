@@ -22,7 +22,7 @@ from jobs.learning.dataset import labelled
 from jobs.learning.labels import given_frame, labels_of, made_of
 from jobs.plan import Dates, Plan
 from jobs.prediction import feedback, turn
-from jobs.prediction.feedback import NO_CLASS, Given
+from jobs.prediction.feedback import NO_CLASS, Given, sorted_out
 from jobs.settings import Settings
 from jobs.steps import run
 from tests.unit.learning import parcels
@@ -52,7 +52,7 @@ def source_row(
 
 
 def word(
-    parcel: int, label: float | None, moment: float, number: int = 1, day: dt.date = DAY
+    parcel: int, label: float | str | None, moment: float, number: int = 1, day: dt.date = DAY
 ) -> dict[str, Any]:
     return {
         "sent_on": day,
@@ -309,6 +309,17 @@ def test_words_of_any_date_are_taken_in_and_what_is_left_out_is_said(
     labels = context.tables.labels()
     there = labels.read(context.engine.session()).where(labels.of_dates([never_delivered]))
     assert [row["label"] for row in there.collect()] == [0.0]
+
+
+def test_a_word_of_a_class_that_was_gathered_since_is_of_the_one_it_became(
+    settings: Settings,
+) -> None:
+    label = {**LATE, "type": "multiclass", "classes": ["door", "shop", "other"]}
+    plan = parcels.plan(settings, label={**label, "group": {"other": ["lost"]}}, slices=[])
+    words = [word(n, said, 80) for n, said in enumerate(["lost", "shop", "torn", None])]
+    found = sorted_out(plan, words)
+    assert [row["label"] for row in found.rows] == ["other", "shop", None]
+    assert found.left_out == {NO_CLASS: 1}
 
 
 def test_without_feedback_nobody_asks_the_warehouse_for_any(

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 from scipy.special import expit, softmax
 
-from jobs.learning.balance import Balance
+from jobs.learning.balance import TIMES, Balance, repeated, times_of
 from jobs.learning.fitting import Trained, parameters
 from jobs.learning.targets.binary import Binary
 from jobs.learning.targets.multiclass import Multiclass
@@ -40,6 +41,14 @@ def test_factors_by_hand():
     assert balance((75, 25), by="undersample", to=0.1).factors == (1, 1)
     assert balance((25, 75), by="undersample", to=0.9).factors == (1, 1)
     assert balance((50, 50), by="undersample", to=0.4).factors == (1, 1)
+    # 75 no beside 25 yes are 75 beside 50: two fifths of 125.
+    assert balance((75, 25), by="oversample", to=0.4).factors == pytest.approx((1, 2))
+    assert balance((30, 75), by="oversample").factors == pytest.approx((2.5, 1))
+    assert balance((50, 30, 20), by="oversample").factors == pytest.approx((1, 5 / 3, 2.5))
+    # Nor is one of the more frequent class repeated.
+    assert balance((75, 25), by="oversample", to=0.1).factors == (1, 1)
+    assert balance((25, 75), by="oversample", to=0.9).factors == (1, 1)
+    assert balance((50, 50), by="oversample", to=0.6).factors == (1, 1)
     labels = np.array([0.0, 1.0, 1.0])
     assert balance((75, 25), by="weight").weights(labels) == pytest.approx([2 / 3, 2, 2])
     assert balance((75, 25), by="undersample", to=0.4).weights(labels).tolist() == [1, 1, 1]
@@ -55,13 +64,18 @@ def rare(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(
     "spec",
-    [{"by": "weight"}, {"by": "weight", "to": 0.3}, {"by": "undersample", "to": 0.4}],
+    [
+        {"by": "weight"},
+        {"by": "weight", "to": 0.3},
+        {"by": "undersample", "to": 0.4},
+        {"by": "oversample", "to": 0.4},
+    ],
 )
 def test_the_line_finds_the_true_chances(spec):
     columns, chances, labels = rare(1)
     found = balance((int((labels == 0).sum()), int(labels.sum())), **spec)
-    kept = np.random.default_rng(2).random(N) < np.array(found.factors)[labels.astype(int)]
-    rows = kept if found.sampled else np.full(N, True)
+    times = np.array(found.factors)[labels.astype(int)] if found.sampled else np.ones(N)
+    rows = np.repeat(np.arange(N), np.floor(times + np.random.default_rng(2).random(N)).astype(int))
     line = Binary().line(columns[rows], labels[rows], RIDGE, found)
     scores = expit(columns @ line.coefficients + line.intercept)
     assert_calibrated(scores, chances)
@@ -111,7 +125,10 @@ def plan_of(settings: Settings, **imbalance: Any) -> Plan:
     return parcels.plan(settings, model=model)
 
 
-@pytest.mark.parametrize("spec", [{"by": "weight"}, {"by": "undersample", "to": 0.3}])
+@pytest.mark.parametrize(
+    "spec",
+    [{"by": "weight"}, {"by": "undersample", "to": 0.3}, {"by": "oversample", "to": 0.3}],
+)
 def test_a_training_tells_true_chances(
     spark: SparkSession, settings: Settings, split: Split, some_late: pd.DataFrame, spec: Any
 ):
@@ -129,6 +146,9 @@ def test_a_training_tells_true_chances(
     assert trained.rows["train"] == len(learned)
     if spec["by"] == "undersample":
         assert learned["label"].sum() < trained.kept < 0.2 * len(learned)
+    elif spec["by"] == "oversample":
+        no = len(learned) - learned["label"].sum()
+        assert trained.kept == pytest.approx(no / 0.7, rel=0.02)
     else:
         assert trained.kept == len(learned)
     assert parameters(plan.usecase, trained.settings)["imbalance"].startswith(spec["by"])
@@ -141,16 +161,54 @@ def test_undersampling_keeps_all_yes_and_the_same_no(
     found = balance((len(some_late) - yes, yes), by="undersample", to=0.25)
     frame = parcels.frame(spark, some_late)
     key = ("sent_on", "parcel")
-    kept = found.kept(frame, key, 7).toPandas()
+    kept = repeated(found.drawn(frame, key, 7)).toPandas()
     assert kept["label"].sum() == yes
     assert kept["label"].mean() == pytest.approx(0.25, abs=0.02)
-    again = found.kept(frame.orderBy("weight").repartition(3), key, 7).toPandas()
+    again = found.drawn(frame.orderBy("weight").repartition(3), key, 7).toPandas()
     assert set(again["parcel"]) == set(kept["parcel"])
-    assert set(found.kept(frame, key, 8).toPandas()["parcel"]) != set(kept["parcel"])
+    assert set(found.drawn(frame, key, 8).toPandas()["parcel"]) != set(kept["parcel"])
 
 
-def test_trees_of_weighed_classes_tell_true_shares(
-    spark: SparkSession, settings: Settings, split: Split
+def test_oversampling_keeps_all_rows_and_repeats_the_same_yes(
+    spark: SparkSession, settings: Settings, some_late: pd.DataFrame
+):
+    yes = int(some_late["label"].sum())
+    found = balance((len(some_late) - yes, yes), by="oversample", to=0.25)
+    frame = parcels.frame(spark, some_late)
+    key = ("sent_on", "parcel")
+    made = repeated(found.drawn(frame, key, 7))
+    assert made.columns == frame.columns
+    rows = made.toPandas()
+    times = rows["parcel"].value_counts()
+    assert set(times.index) == set(some_late["parcel"])
+    late_ones = some_late.loc[some_late["label"] == 1, "parcel"]
+    assert set(times[late_ones]) == {int(found.factors[1]), int(found.factors[1]) + 1}
+    assert set(times.drop(late_ones)) == {1}
+    assert rows["label"].mean() == pytest.approx(0.25, abs=0.02)
+    again = repeated(found.drawn(frame.orderBy("weight").repartition(3), key, 7)).toPandas()
+    assert again["parcel"].value_counts().to_dict() == times.to_dict()
+
+
+def test_to_a_line_a_row_that_counts_twice_is_two_copies_of_it():
+    rng = np.random.default_rng(4)
+    columns, labels = rng.normal(size=(200, 2)), (rng.random(200) < 0.3).astype(float)
+    found = balance((140, 60), by="oversample", to=0.6)
+    times = np.floor(np.array(found.factors)[labels.astype(int)] + rng.random(200)).astype(int)
+    copied = np.repeat(np.arange(200), times)
+    by_copies = Binary().line(columns[copied], labels[copied], 0.1, found)
+    counts = times_of(pa.table({TIMES: times}), None)
+    by_weight = Binary().line(columns, labels, 0.1, found, counts)
+    assert set(times) > {1}
+    assert by_weight.coefficients == pytest.approx(by_copies.coefficients, rel=1e-4)
+    assert by_weight.intercept == pytest.approx(by_copies.intercept, rel=1e-4)
+    # Where a row of the sample stands for several, so do its copies.
+    of_three = times_of(pa.table({TIMES: [1, 3, 2]}), np.array([2.0, 1.0, 1.0]))
+    assert of_three == pytest.approx(np.array([2, 3, 2]) / (7 / 4))
+
+
+@pytest.mark.parametrize("by", ["weight", "oversample"])
+def test_trees_of_balanced_classes_tell_true_shares(
+    spark: SparkSession, settings: Settings, split: Split, by: str
 ):
     data = parcels.rows(days=42, per_day=200)
     rng = np.random.default_rng(5)
@@ -167,7 +225,7 @@ def test_trees_of_weighed_classes_tell_true_shares(
             "rounds": 60,
             "early_stopping": 10,
             "parameters": {"max_depth": 3, "learning_rate": 0.3},
-            "imbalance": {"by": "weight"},
+            "imbalance": {"by": by},
         },
     )
     named = data.assign(label=np.array(classes, dtype=object)[labels])

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import Tables
-from jobs.learning.labels import labels_of
+from jobs.learning.labels import labels_of, made_of
 from jobs.settings import Settings
 from tests.unit.learning import parcels
 
@@ -26,6 +26,15 @@ KNOWN = {"sent_on": DAY, "_batch_date": DAY, "_arrived_at": dt.datetime(2024, 1,
         (
             {"expression": "came_to", "type": "multiclass", "classes": ["door", "shop", "lost"]},
             {1: "door", 2: "shop"},
+        ),
+        (
+            {
+                "expression": "came_to",
+                "type": "multiclass",
+                "classes": ["door", "other", "home"],
+                "group": {"other": ["shop", "lost"], "home": ["sofa"]},
+            },
+            {1: "door", 2: "other"},
         ),
     ],
 )
@@ -47,3 +56,14 @@ def test_a_label_is_what_its_type_says_and_null_is_none(
     rows = [tuple(row.get(field.name) for field in schema) for row in known]
     made = Tables(plan).labels().conforming(labels_of(plan, local_rows(spark, rows, schema)))
     assert {row["parcel"]: row["label"] for row in made.collect()} == found
+
+
+def test_labels_are_written_again_only_if_the_declaration_changes_one(settings: Settings) -> None:
+    def declared(**more: Any) -> object:
+        label = {**parcels.SPEC["label"], "type": "multiclass", "classes": ["a", "b", "other"]}
+        plan = parcels.plan(settings, label={**label, **more}, slices=[])
+        made = made_of(plan, Tables(plan).labels(), None, {"all": {}})
+        return made["all"]["declared"]
+
+    assert declared(rare={"share": 0.01}) == declared()
+    assert declared(group={"other": ["c"]}) != declared()

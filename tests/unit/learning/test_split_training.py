@@ -12,8 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs import display
 from jobs.context import Context, StepResult
 from jobs.evaluation import newest
+from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import Tables
 from jobs.learning import registry
+from jobs.learning.agreement import Agreement, Said
 from jobs.learning.dataset import labelled
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.rebuild import learned_of, rebuilt
@@ -99,6 +101,51 @@ def test_groups_that_were_kept_together_are_drawn(spark: SparkSession, kept: Set
     assert learned.cut.grouped
     evaluate(context)
     assert promote(context).facts["evaluation"]["resampled"] == "groups"
+
+
+def test_how_far_people_agree_is_told_of_what_was_known(
+    spark: SparkSession, kept: Settings
+) -> None:
+    columns = {**parcels.KEY, "late": {"type": "boolean"}}
+    said = {"ann": {"type": "boolean"}, "bob": {"type": "boolean"}}
+    sources = parcels.SPEC["sources"]
+    plan = parcels.plan(
+        kept,
+        split={"by": "random"},
+        model=MODEL,
+        sources={**sources, "actuals": {**sources["actuals"], "columns": {**columns, **said}}},
+        label={**parcels.SPEC["label"], "labellers": ["ann", "bob"]},
+    )
+    silver, yes, no = Tables(plan).silver("actuals"), True, False
+    soon, late = dt.datetime(2024, 1, 4, tzinfo=dt.UTC), dt.datetime(2024, 1, 20, tzinfo=dt.UTC)
+    rows = [
+        {"ann": yes, "bob": yes, "_arrived_at": soon},
+        {"ann": yes, "bob": no, "_arrived_at": soon},
+        {"ann": no, "bob": no, "_arrived_at": soon, "_superseded_at": late},
+        {"ann": yes, "bob": None, "_arrived_at": soon},
+        # Known too late, and superseded in time, and not of these days.
+        {"ann": no, "bob": yes, "_arrived_at": late},
+        {"ann": no, "bob": yes, "_arrived_at": soon, "_superseded_at": soon + dt.timedelta(days=1)},
+        {"ann": no, "bob": yes, "_arrived_at": soon, "sent_on": FEW_DAYS},
+    ]
+    whole = [{"sent_on": dt.date(2024, 1, 2), "parcel": n, **row} for n, row in enumerate(rows)]
+    given = [tuple(row.get(name) for name in silver.schema.names) for row in whole]
+    silver.append(local_rows(spark, given, silver.schema))
+    asked = []
+
+    def people(known_at: dt.datetime) -> Said:
+        asked.append(known_at)
+        return {("false", "true"): 2}
+
+    context = Context(plan, Dates.one(FEW_DAYS), Started(spark), {})
+    run_id = train(context, people=people).facts["run_id"]
+    quality = learned_of(registry.connect(kept), run_id).quality
+    assert quality is not None
+    assert quality.labellers == Agreement.of_two(
+        {("true", "true"): 1, ("true", "false"): 1, ("false", "false"): 1}
+    )
+    assert quality.people == Agreement.of_several({("false", "true"): 2})
+    assert asked == [plan.cutoff(FEW_DAYS)]
 
 
 def test_what_rows_are_drawn_does_not_depend_on_the_order_of_reading(

@@ -80,6 +80,29 @@ FIELDS = [
         "maturity: 28 days\n  feedback: ask",
         "35: label.feedback should be true or false, not 'ask'",
     ),
+    *(
+        ("maturity: 28 days", f"maturity: 28 days\n  labellers: {named}", f"35: {said}")
+        for named, said in (
+            (
+                "[shelf]",
+                "label.labellers: there is nobody to agree with: name two columns or more",
+            ),
+            ("[shelf, shelf]", "label.labellers: a column is named twice"),
+            (
+                "[shelf, shelv]",
+                "label.labellers: 'shelv' is not a column of loans (did you mean 'shelf'?)",
+            ),
+            (
+                "[shelf, day]",
+                "label.labellers: 'day' is of type date, which names no class",
+            ),
+        )
+    ),
+    (
+        "maturity: 28 days",
+        "maturity: 28 days\n  rare: {}",
+        "35: label.rare: it needs `rows` or `share`",
+    ),
     ("maturity: 28 days", "maturity: -1", "34: label.maturity should be at least 0, not -1"),
     (
         'cron: "0 3 * * *"',
@@ -432,7 +455,10 @@ MISFITS = [
                 "{by: undersample}",
                 "model.imbalance: `by: undersample` needs `to`, the share that yes has then",
             ),
-            ("{to: 0.2}", "model.imbalance.to: say how, too: `by: weight` or `by: undersample`"),
+            (
+                "{to: 0.2}",
+                "model.imbalance.to: say how, too: `by: weight`, `oversample` or `undersample`",
+            ),
         )
     ),
     (
@@ -450,6 +476,20 @@ LABELS = [
         {"features:": "  type: multiclass\n  classes: [late, here]\nfeatures:"},
         "36: label.classes: `type: multiclass` takes 3 different `classes` or more, and two are "
         "`type: binary`",
+    ),
+    *(
+        ({"features:": f"{THREE}  group: {group}\nfeatures:"}, f"37: label.group.{said}")
+        for group, said in (
+            ("{othr: [gone]}", "othr: 'othr' is not one of classes"),
+            ("{lost: [gone, here]}", "lost: 'here' becomes 'lost': take it out of classes"),
+            ("{lost: [gone], here: [gone]}", "lost: 'gone' is named twice"),
+            ("{lost: []}", "lost is empty"),
+        )
+    ),
+    (
+        {"features:": "  group: {lost: [gone]}\nfeatures:"},
+        "35: label.group: label.type is binary, and there are no other classes than yes and no: "
+        "take it out",
     ),
     (
         {"features:": "  type: multiclass\nfeatures:"},
@@ -538,7 +578,7 @@ LABELS = [
             "parameters: {max": "imbalance: {by: weight, to: 0.3}\n  parameters: {max",
         },
         "45: model.imbalance.to: label.type is multiclass, and the share is that of yes, and "
-        "classes are balanced by weight: take it out",
+        "classes are made alike: take it out",
     ),
     (
         {"features:": NUMBER, "columns: [month]": "threshold: {maximise: f1}"},
