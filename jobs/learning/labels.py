@@ -6,7 +6,7 @@ They come from a source, and from people where the use case takes their word (`l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -18,6 +18,9 @@ from jobs.lake.made import Inputs, Made
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
 
 # The number of a row that a person wrote; null in what a source says.
 GIVEN = "_given"
@@ -58,8 +61,9 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
     A version whose label is null, such as that of a cancelled flight, gives no row; the versions
     it superseded stay superseded, and neither does one without the column that is its date.
     `matured_at` is the local midnight `maturity` days after the prediction date has ended, in UTC;
-    of what a person says, the moment when it was said. The label of an entity without a date is of
-    the first prediction date that knows it, and final when it is known. Columns: those of
+    of what a person says, the moment when it was said. The label of an entity without a date is
+    final when it is known, and of the first prediction date that knows it; a version of its row
+    that goes on saying the same is known since the first one that said so. Columns: those of
     `gold.labels`.
 
     Args:
@@ -67,18 +71,39 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
     """
     usecase, table = plan.usecase, Tables(plan).labels()
     label = F.expr(usecase.label.expression).cast(table.schema["label"].dataType)
-    if usecase.entity.date is None:
-        since = F.col("_arrived_at")
-        final, date = since, first_date_after(since, usecase, {})
-    else:
-        date = F.col(usecase.entity.day)
-        ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
-        final = F.to_utc_timestamp(ended, usecase.timezone)
     # At once, so that each sees the source's columns, and not another of these.
-    dated = silver.withColumns({"prediction_date": date, "matured_at": final, "label": label})
-    told = dated.where(F.col("prediction_date").isNotNull()).select(*table.schema.names)
+    own = {**_of_day(plan), "label": label}
+    told = silver.withColumns(own).select(
+        *usecase.entity.key, *own, "_arrived_at", "_superseded_at"
+    )
+    if usecase.entity.date is not None:
+        told = told.where(F.col("prediction_date").isNotNull())
     versions = told if given is None else _in_turn(told, _told(plan, given), usecase.entity.key)
-    return versions.where(F.col("label").isNotNull())
+    labels = versions.where(F.col("label").isNotNull())
+    dated = labels if usecase.entity.date is not None else _since_known(plan, labels)
+    return dated.select(*table.schema.names)
+
+
+def _of_day(plan: Plan) -> dict[str, Column]:
+    """The date of a row's label and when it is final, where the row itself says so."""
+    usecase = plan.usecase
+    if usecase.entity.date is None:
+        return {}
+    date = F.col(usecase.entity.day)
+    ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
+    final = F.to_utc_timestamp(ended, usecase.timezone)
+    return {"prediction_date": date, "matured_at": final}
+
+
+def _since_known(plan: Plan, labels: DataFrame) -> DataFrame:
+    """Labels of entities without a date, with date and maturity: since when each was said."""
+    turn = Window.partitionBy(*plan.usecase.entity.key).orderBy("_arrived_at")
+    same = F.col("label").eqNullSafe(F.lag("label").over(turn))
+    goes_on = same & F.col("_arrived_at").eqNullSafe(F.lag("_superseded_at").over(turn))
+    since = F.last(F.col("_begins"), ignorenulls=True).over(turn)
+    return labels.withColumn("_begins", F.when(~goes_on, F.col("_arrived_at"))).withColumns(
+        {"matured_at": since, "prediction_date": first_date_after(since, plan.usecase, {})}
+    )
 
 
 def given_frame(plan: Plan, spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> DataFrame:

@@ -67,6 +67,32 @@ def test_a_label_without_a_date_is_final_when_it_is_known_and_counts_from_then(
     assert made[0]["matured_at"] == made[0]["_arrived_at"]
 
 
+def test_a_label_counts_from_when_it_was_first_said(
+    spark: SparkSession, settings: Settings
+) -> None:
+    """A row that changed in another column says nothing new; one that took its label back does."""
+    tables = Tables(readers.plan(settings))
+    moments = [noon(readers.START + dt.timedelta(days=n)) for n in range(6)]
+    told = [(1.0, False), (2.0, False), (2.0, True), (3.0, True), (3.0, None), (4.0, True)]
+    versions = [
+        {"reader": 1, "loans": loans, "gave_up": gave_up, "_arrived_at": at, "_superseded_at": end}
+        for (loans, gave_up), at, end in zip(told, moments, [*moments[1:], None], strict=True)
+    ]
+    ended = readers.rows(spark, tables.silver("ended"), *versions)
+    made = tables.labels().conforming(labels_of(tables.plan, ended))
+    found = made.orderBy("_arrived_at").selectExpr(
+        "label", "prediction_date", "matured_at = _arrived_at"
+    )
+    dates = [readers.START + dt.timedelta(days=n + 1) for n in range(6)]
+    assert [tuple(row) for row in found.collect()] == [
+        (0.0, dates[0], True),
+        (0.0, dates[0], False),
+        (1.0, dates[2], True),
+        (1.0, dates[2], False),
+        (1.0, dates[5], True),
+    ]
+
+
 def test_a_date_beside_the_key_is_the_label_s(spark: SparkSession, settings: Settings) -> None:
     tables = Tables(readers.plan(settings, readers.DATED))
     ended = readers.rows(
