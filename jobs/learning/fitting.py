@@ -161,9 +161,9 @@ def _sampled(train: DataFrame, rows: int, plan: Plan) -> pa.Table:
 
 
 def _foldable(train: DataFrame, plan: Plan) -> tuple[DataFrame, tuple[str, ...], tuple[str, ...]]:
-    """Training rows with their fold, their key, and the columns that something is learned from."""
-    key, names = plan.usecase.entity.key, plan.usecase.features.names
-    return train.withColumn(FOLD, fold_of(key)), key, (*names, "label", FOLD)
+    """Training rows with their fold, what names one, and what something is learned from."""
+    entity, names = plan.usecase.entity, plan.usecase.features.names
+    return train.withColumn(FOLD, fold_of(entity.key)), entity.unique, (*names, "label", FOLD)
 
 
 def _classes(train: DataFrame, target: Target) -> dict[int, int]:
