@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.context import Context, StepResult
@@ -13,7 +13,7 @@ from jobs.learning.weeks import WEEK
 from jobs.monitoring import retrain
 from jobs.monitoring.drift import Drift, compare
 from jobs.monitoring.freshness import Freshness, check
-from jobs.monitoring.performance import ALL, Measured, outcomes
+from jobs.monitoring.performance import ALL, Measured, judges_of, outcomes
 from jobs.monitoring.performance import measure as measure_performance
 from jobs.monitoring.record import log_night, record_night
 from jobs.plan import Dates
@@ -107,14 +107,13 @@ def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
     from jobs.prediction.batches import publications
 
     plan, tables = context.plan, context.tables
-    last = plan.last_mature(context.date)
-    late = plan.usecase.sources[plan.usecase.label.source].arrives.late
-    window = Dates(last - dt.timedelta(days=late), last)
-    published = {
+    live = {
         one.prediction_date: one.model_version
         for one in publications(plan.settings, plan.name)
-        if one.live and window.first <= one.prediction_date <= window.last
+        if one.live
     }
+    judges = _judges(context, live)
+    published = {date: live[date] for date in judges.values()}
     if not published:
         return []
     spark = context.engine.session()
@@ -124,9 +123,24 @@ def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
         tables.labels().read(spark),
         tables,
         published,
+        judges,
         moment,
     )
     return measure_performance(found, target_of(plan.usecase), plan.usecase.slices, published)
+
+
+def _judges(context: Context, live: Collection[dt.date]) -> dict[dt.date, dt.date]:
+    """By dates of labels in gold, the live date whose scores they judge tonight."""
+    plan, labels = context.plan, context.tables.labels()
+    last = plan.last_mature(context.date)
+    late = plan.usecase.sources[plan.usecase.label.source].arrives.late
+    window = Dates(last - dt.timedelta(days=late), last)
+    if plan.usecase.entity.date is not None:
+        return {date: date for date in window if date in live}
+    if not live:
+        return {}
+    dates = labels.read(context.engine.session()).select("prediction_date").distinct()
+    return judges_of([row[0] for row in dates.collect()], live, window)
 
 
 def _freshness(context: Context, moment: dt.datetime) -> Freshness:

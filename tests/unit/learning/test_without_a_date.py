@@ -14,7 +14,7 @@ from jobs.lake.tables import Tables
 from jobs.learning.dataset import labelled
 from jobs.learning.labels import labels_of
 from jobs.learning.targets.kinds import target_of
-from jobs.monitoring.performance import measure, outcomes
+from jobs.monitoring.performance import judges_of, measure, outcomes
 from jobs.plan import Dates, Split
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.quality import suite
@@ -155,19 +155,34 @@ def test_a_score_is_measured_by_labels_that_nobody_knew_yet(
         for reader, since, at in ((1, SECOND, noon(FIRST)), (2, THIRD, noon(SECOND)))
     ]
     labels = [{**label, "matured_at": label["_arrived_at"]} for label in known]
-    published = {SECOND: 1, THIRD: 1}
+    published, week = {SECOND: 1, THIRD: 1}, Dates(FIRST, THIRD)
+    judges = judges_of([SECOND, THIRD], published, week)
     found = outcomes(
         readers.rows(spark, tables.predictions(), *scored),
         readers.rows(spark, tables.features(), *keys),
         readers.rows(spark, tables.labels(), *labels),
         tables,
-        published,
+        {SECOND: 1},
+        judges,
         noon(THIRD),
     )
     measured = measure(found, target_of(readers.UNDATED), (), published)
     # Only the second reader's label came after a score of its reader.
     rows = {(one.prediction_date, one.rows) for one in measured if one.metric == "positives"}
-    assert rows == {(SECOND, 1), (THIRD, 0)}
+    assert rows == {(SECOND, 1)}
+
+
+def test_a_label_judges_the_last_score_before_it_however_old_that_is() -> None:
+    month = [readers.START + dt.timedelta(days=n) for n in range(31)]
+    live, week = [month[0], month[9]], Dates(month[13], month[20])
+    # Of the tenth's scores all labels count, also those of another week; of the first's none do.
+    assert judges_of([month[n] for n in (0, 5, 9, 10, 20, 30)], live, week) == {
+        month[10]: month[9],
+        month[20]: month[9],
+        month[30]: month[9],
+    }
+    assert judges_of([month[9]], live, Dates(month[9], month[9])) == {month[9]: month[0]}
+    assert judges_of([month[10]], live, week) == {}
 
 
 def test_a_batch_has_an_entity_once_and_there_may_be_many_batches(settings: Settings) -> None:
