@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from jobs.context import Context, StepResult
 from jobs.learning.bins import bins_of, count
+from jobs.learning.rebuild import learned_of
 from jobs.learning.targets.kinds import target_of
 from jobs.learning.weeks import WEEK
 from jobs.monitoring import retrain
-from jobs.monitoring.drift import Drift, compare
+from jobs.monitoring.drift import Drift, compare, compare_entities, unlearned
 from jobs.monitoring.freshness import Freshness, check
 from jobs.monitoring.performance import ALL, Measured, judges_of, outcomes
 from jobs.monitoring.performance import measure as measure_performance
@@ -90,16 +91,23 @@ def _drift(context: Context, version: int) -> list[Drift]:
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
         model = registry.load_version(client, plan.name, version).model
-    bins = bins_of(model.reference)
-    days = list(Dates.one(context.date).shifted(first=1 - WEEK))
-    features = tables.features()
-    counted = count(features.read(spark).where(features.of_dates(days)), bins)
-    predictions = tables.predictions()
+        run_id = str(registry.version_of(client, plan.name, version).run_id)
+        known_at = learned_of(client, run_id).known_at
+    entity, bins = plan.usecase.entity, bins_of(model.reference)
+    week = list(Dates.one(context.date).shifted(first=1 - WEEK))
+    days = [context.date] if entity.date is None else week
+    features, predictions = tables.features(), tables.predictions()
+    rows = features.read(spark).where(features.of_dates(days))
     scored = predictions.read(spark).where(predictions.of_dates(days))
+    scores = scored.where(f"model_version = {version}")
+    if entity.date is None:
+        labels = tables.labels().read(spark)
+        rows = unlearned(rows, labels, entity.key, known_at)
+        scores = unlearned(scores, labels, entity.key, known_at)
     watched = [name for name in ("score", "prediction") if name in model.reference]
-    scores = scored.where(f"model_version = {version}").select("prediction_date", *watched)
-    counted |= count(scores, bins)
-    return compare(model.reference, counted, plan.usecase.monitor)
+    counted = count(rows, bins) | count(scores.select("prediction_date", *watched), bins)
+    judge = compare if entity.date is not None else compare_entities
+    return judge(model.reference, counted, plan.usecase.monitor)
 
 
 def _performance(context: Context, moment: dt.datetime) -> list[Measured]:

@@ -14,6 +14,7 @@ from jobs.lake.tables import Tables
 from jobs.learning.dataset import labelled
 from jobs.learning.labels import labels_of
 from jobs.learning.targets.kinds import target_of
+from jobs.monitoring.drift import unlearned
 from jobs.monitoring.performance import judges_of, measure, outcomes
 from jobs.plan import Dates, Split
 from jobs.prediction.published_table import Column, PublishedTable
@@ -170,6 +171,25 @@ def test_a_score_is_measured_by_labels_that_nobody_knew_yet(
     # Only the second reader's label came after a score of its reader.
     rows = {(one.prediction_date, one.rows) for one in measured if one.metric == "positives"}
     assert rows == {(SECOND, 1)}
+
+
+def test_drift_is_of_entities_whose_label_the_model_has_not_learned(
+    spark: SparkSession, settings: Settings
+) -> None:
+    tables = Tables(readers.plan(settings))
+    rows = [{"reader": reader, "prediction_date": THIRD} for reader in (1, 2, 3)]
+    said = [
+        {"reader": 1, "_arrived_at": noon(FIRST), "_superseded_at": noon(SECOND)},
+        {"reader": 1, "_arrived_at": noon(SECOND)},
+        {"reader": 2, "_arrived_at": noon(SECOND)},
+    ]
+    found = unlearned(
+        readers.rows(spark, tables.features(), *rows),
+        readers.rows(spark, tables.labels(), *said),
+        ("reader",),
+        noon(SECOND),
+    )
+    assert sorted(row["reader"] for row in found.collect()) == [2, 3]
 
 
 def test_a_label_judges_the_last_score_before_it_however_old_that_is() -> None:
