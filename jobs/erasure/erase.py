@@ -160,9 +160,9 @@ class _Erasure:
         self._keep()
         # What is keyed by silver's rows goes before them: a run that is killed finds them again.
         entity, label = plan.usecase.entity, plan.usecase.label
-        keys = self._keys(entity.source, *entity.key)
+        keys = self._keys(entity.source, *entity.labelled)
         # A label is of one version of its row: those of versions that stay, stay.
-        of_labels = self._keys(label.source, *entity.key, "_arrived_at")
+        of_labels = self._keys(label.source, *entity.labelled, "_arrived_at")
         self._table(tables.features(), self._in(tables.features()), keys)
         # What people said is of no version: it is of the entity if any version of its row is.
         known = pa.concat_tables([keys, of_labels.select(keys.column_names)])
@@ -245,9 +245,14 @@ class _Erasure:
         return f.least(known, f.col(date)) if date in spec.columns else known
 
     def _keys(self, source: str, *columns: str) -> pa.Table:
-        """Those columns of silver's rows of the entity in a source; none if they do not name it."""
+        """Those columns of silver's rows of the entity in a source; none if they do not name it.
+
+        Silver has the prediction date under the name of the entity's own column.
+        """
         silver, spark = self.context.tables.silver(source), self.context.engine.session()
         rows = silver.read(spark).where(self._in(silver))
+        if (date := self.context.plan.usecase.entity.date) is not None:
+            rows = rows.withColumn("prediction_date", f.col(date))
         return rows.select(*columns).distinct().toArrow()
 
     def _landing(self, source: str, spec: Source) -> None:

@@ -78,7 +78,9 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
     )
     if usecase.entity.date is not None:
         told = told.where(F.col("prediction_date").isNotNull())
-    versions = told if given is None else _in_turn(told, _told(plan, given), usecase.entity.key)
+    versions = (
+        told if given is None else _in_turn(told, _told(plan, given), usecase.entity.labelled)
+    )
     labels = versions.where(F.col("label").isNotNull())
     dated = labels if usecase.entity.date is not None else _since_known(plan, labels)
     return dated.select(*table.schema.names)
@@ -107,41 +109,55 @@ def _since_known(plan: Plan, labels: DataFrame) -> DataFrame:
 
 
 def given_frame(plan: Plan, spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """What people wrote as a frame: key, `label`, `_arrived_at`, and the row's number."""
+    """What people wrote as a frame: what it is of, `label`, `_arrived_at`, the row's number."""
     labels = Tables(plan).labels().schema
-    own = (*plan.usecase.entity.key, "label", "_arrived_at")
+    own = (*plan.usecase.entity.labelled, "label", "_arrived_at")
     schema = StructType([*(labels[name] for name in own), StructField(GIVEN, LongType())])
     return local_rows(spark, [tuple(row[name] for name in schema.names) for row in rows], schema)
 
 
 def without_entity(plan: Plan, given: DataFrame, entities: DataFrame) -> int:
-    """How many rows that people wrote are of keys that the source of the entities does not have.
+    """How many rows that people wrote are of what the source of the entities does not have.
 
     They are labels all the same: if the entity comes later, it has its label.
     """
     entity = plan.usecase.entity
-    days = [row[0] for row in given.select(entity.day).distinct().collect()]
-    listed = entities.where(F.col(entity.day).isin(days)).select(*entity.key)
-    return given.join(listed, on=list(entity.key), how="left_anti").count()
+    if entity.date is not None:
+        dated = _dated(plan, given)
+        days = [row[0] for row in dated.select("prediction_date").distinct().collect()]
+        entities = entities.where(F.col(entity.day).isin(days))
+        entities = entities.withColumn("prediction_date", F.col(entity.day))
+    listed = entities.select(*entity.labelled)
+    return given.join(listed, on=list(entity.labelled), how="left_anti").count()
 
 
 def _told(plan: Plan, given: DataFrame) -> DataFrame:
     """What people wrote, as versions of labels that nothing has superseded yet."""
-    return (
-        given.withColumn("prediction_date", F.col(plan.usecase.entity.day))
-        .withColumn("matured_at", F.col("_arrived_at"))
-        .withColumn("_superseded_at", F.lit(None).cast("timestamp"))
-    )
+    told = given.withColumn("_superseded_at", F.lit(None).cast("timestamp"))
+    if plan.usecase.entity.date is None:
+        return told
+    return _dated(plan, told).withColumn("matured_at", F.col("_arrived_at"))
 
 
-def _in_turn(told: DataFrame, given: DataFrame, key: Sequence[str]) -> DataFrame:
+def _dated(plan: Plan, given: DataFrame) -> DataFrame:
+    """What people wrote with the prediction date, which may be a column of the key."""
+    entity = plan.usecase.entity
+    if entity.date not in entity.key:
+        return given
+    return given.withColumn("prediction_date", F.col(entity.day))
+
+
+def _in_turn(told: DataFrame, given: DataFrame, by: Sequence[str]) -> DataFrame:
     """Versions of the source and those of people, each superseded by the one that was known next.
 
     A version of the source that says the same as the source's before it is no news: it does not
     end what a person has said since. Nor does a row that leaves its file.
+
+    Args:
+        by: columns that name what a label is of.
     """
     # Of one moment a person's word is the last.
-    turn = Window.partitionBy(*key, "prediction_date").orderBy("_arrived_at", GIVEN)
+    turn = Window.partitionBy(*by).orderBy("_arrived_at", GIVEN)
     before = turn.rowsBetween(Window.unboundedPreceding, -1)
     so_far = turn.rowsBetween(Window.unboundedPreceding, Window.currentRow)
     after = turn.rowsBetween(1, Window.unboundedFollowing)

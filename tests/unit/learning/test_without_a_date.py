@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.errors import WrongUsage
 from jobs.features.inputs import FeatureInputs
+from jobs.features.running import DATE
 from jobs.lake.tables import Tables
 from jobs.learning.dataset import labelled
-from jobs.learning.labels import labels_of
+from jobs.learning.labels import given_frame, labels_of, without_entity
 from jobs.learning.targets.kinds import target_of
 from jobs.monitoring.drift import unlearned
 from jobs.monitoring.performance import judges_of, measure, outcomes
-from jobs.plan import Dates, Split
+from jobs.plan import Dates, Plan, Split
+from jobs.prediction.feedback_table import FeedbackTable
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.quality import suite
 from jobs.settings import Settings
 from tests.unit import readers
 from tests.unit.places import placed
 
-FIRST, SECOND, THIRD = (readers.START + dt.timedelta(days=n) for n in range(3))
+FIRST, SECOND, THIRD, FOURTH = (readers.START + dt.timedelta(days=n) for n in range(4))
 
 
 def noon(date: dt.date) -> dt.datetime:
@@ -203,6 +206,78 @@ def test_a_label_judges_the_last_score_before_it_however_old_that_is() -> None:
     }
     assert judges_of([month[9]], live, Dates(month[9], month[9])) == {month[9]: month[0]}
     assert judges_of([month[10]], live, week) == {}
+
+
+def words(
+    plan: Plan, *said: tuple[int, float | None, dt.datetime, dt.date]
+) -> list[dict[str, Any]]:
+    """What people wrote: of whom, what, when, and of which date, where there are dates."""
+    rows = [
+        {"reader": reader, "label": label, "_arrived_at": at, "_given": number, DATE: date}
+        for number, (reader, label, at, date) in enumerate(said)
+    ]
+    wanted = {*plan.usecase.entity.labelled, "label", "_arrived_at", "_given"}
+    return [{name: row[name] for name in row if name in wanted} for row in rows]
+
+
+def test_people_say_what_is_true_of_an_entity_without_a_date(
+    spark: SparkSession, settings: Settings
+) -> None:
+    plan = readers.plan(settings)
+    tables = Tables(plan)
+    ended = readers.rows(
+        spark,
+        tables.silver("ended"),
+        {"reader": 1, "gave_up": False, "_arrived_at": noon(FIRST), "_superseded_at": noon(FOURTH)},
+        # In another column than the label's.
+        {"reader": 1, "loans": 2.0, "gave_up": False, "_arrived_at": noon(FOURTH)},
+        {"reader": 2, "gave_up": False, "_arrived_at": noon(FIRST)},
+    )
+    said = words(
+        plan,
+        (1, 1.0, noon(SECOND), SECOND),
+        (1, None, noon(THIRD), THIRD),
+        (2, 0.0, noon(SECOND), SECOND),
+        (9, 1.0, noon(SECOND), SECOND),
+    )
+    given = given_frame(plan, spark, said)
+    made = tables.labels().conforming(labels_of(plan, ended, given))
+    found = made.selectExpr(
+        "reader", "label", DATE, "to_date(_arrived_at)", "to_date(_superseded_at)"
+    )
+    assert sorted(map(tuple, found.collect()), key=str) == [
+        (1, 0.0, SECOND, FIRST, SECOND),
+        (1, 1.0, THIRD, SECOND, THIRD),
+        # Whoever says the same as the source says nothing new.
+        (2, 0.0, SECOND, FIRST, SECOND),
+        (2, 0.0, SECOND, SECOND, None),
+        (9, 1.0, THIRD, SECOND, None),
+    ]
+    people = readers.rows(spark, tables.silver("people"), {"reader": 1}, {"reader": 2})
+    assert without_entity(plan, given, people) == 1
+    assert FeedbackTable.of(plan).key == (Column("reader", "integer"),)
+
+
+def test_people_say_of_which_date_a_label_is_that_is_beside_the_key(
+    spark: SparkSession, settings: Settings
+) -> None:
+    plan = readers.plan(settings, readers.DATED)
+    tables = Tables(plan)
+    told = {"reader": 1, "gave_up": False, "_arrived_at": noon(THIRD)}
+    ended = readers.rows(spark, tables.silver("ended"), {**told, "joined": FIRST})
+    said = words(plan, (1, 1.0, noon(FOURTH), FIRST), (1, 1.0, noon(FOURTH), SECOND))
+    given = given_frame(plan, spark, said)
+    made = tables.labels().conforming(labels_of(plan, ended, given))
+    found = made.selectExpr("label", DATE, "to_date(_arrived_at)", "matured_at = _arrived_at")
+    assert sorted(map(tuple, found.collect())) == [
+        (0.0, FIRST, THIRD, False),
+        (1.0, FIRST, FOURTH, True),
+        (1.0, SECOND, FOURTH, True),
+    ]
+    people = readers.rows(spark, tables.silver("people"), {"reader": 1, "joined": FIRST})
+    assert without_entity(plan, given, people) == 1
+    wanted = (Column("reader", "integer"), Column(DATE, "date"))
+    assert FeedbackTable.of(plan).key == wanted
 
 
 def test_a_batch_has_an_entity_once_and_there_may_be_many_batches(settings: Settings) -> None:
