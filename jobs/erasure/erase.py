@@ -215,26 +215,29 @@ class _Erasure:
         """The versions that learned from features or labels that silver's rows of it went into.
 
         A row of a daily source goes into those of its day and, as history, of the days after it.
-        Rows of a snapshot are looked up for rows of other sources: if no daily source has the
-        entity, features of all days since it was known, and labels of the days that its rows
-        name, may be made of it.
+        Of a snapshot that lists entities or labels, features of all days since it was known, and
+        labels of the days that its rows name, may be made of it. Rows of others are looked up for
+        rows that have the entity: only if there are none, their days count, too.
         """
         spark, tables = self.context.engine.session(), self.context.tables
+        usecase = self.context.plan.usecase
         learned: set[dt.date] = set()
-        arrived: list[dt.date] = []
+        listed: list[dt.date] = []
+        looked_up: list[dt.date] = []
         for source, spec in self.sources.items():
             silver = tables.silver(source)
             rows = silver.read(spark).where(self._in(silver))
             day = f.col("_batch_date") if spec.is_daily else self._first_day(spec)
             days = [row[0] for row in rows.select(day).distinct().collect()]
             if spec.is_daily:
-                history = max(self.context.plan.usecase.features.history, spec.arrives.lag)
+                history = max(usecase.features.history, spec.arrives.lag)
                 learned |= {date for day in days for date in Dates.one(day).shifted(last=history)}
+            elif source in (usecase.entity.source, usecase.label.source):
+                listed += days
             else:
-                arrived += days
-        if arrived and not learned:
-            since = min(arrived)
-            learned |= {*Dates(since, max(since, dt.date.today()))}
+                looked_up += days
+        if since := listed or (looked_up if not learned else []):
+            learned |= {*Dates(min(since), max(*since, dt.date.today()))}
         return trained_on(self.context.plan, learned) if learned else ()
 
     def _first_day(self, spec: Source) -> Expression:
