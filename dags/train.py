@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param, TaskGroup, chain
 
-from daybreak_airflow.dates import history, learning
+from daybreak_airflow.dates import featured, history, learning
 from daybreak_airflow.steps import GateOperator, JudgingStepOperator, StepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
 
@@ -39,6 +39,7 @@ for plan in declared().plans:
     }
     with use_case_dag(plan, "train", plan.usecase.schedule.train_cron, __doc__, form):
         past = {"use_case": plan.name, "when": history}
+        seen = {"use_case": plan.name, "when": featured}
         with TaskGroup("bronze"):
             ingest = StepOperator(task_id="ingest", step="ingest", **past)
         with TaskGroup("silver"):
@@ -46,8 +47,8 @@ for plan in declared().plans:
             gate_silver = GateOperator(task_id="gate", layer="silver", **past)
         with TaskGroup("gold"):
             labels = JudgingStepOperator(task_id="labels", step="labels", **past)
-            features = StepOperator(task_id="features", step="features", **past)
-            gate_features = GateOperator(task_id="gate_features", layer="features", **past)
+            features = StepOperator(task_id="features", step="features", **seen)
+            gate_features = GateOperator(task_id="gate_features", layer="features", **seen)
         with TaskGroup("learning"):
             train, evaluate, promote = (
                 StepOperator(

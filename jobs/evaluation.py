@@ -108,7 +108,9 @@ def what_if(
             ("features", None),
             ("gate", "features"),
         ):
-            past = Context(plan, history.dates, engine, {**options, "layer": layer})
+            of_features = "features" in (step, layer)
+            dates = plan.featured(history.dates) if of_features else history.dates
+            past = Context(plan, dates, engine, {**options, "layer": layer})
             say(run(step, past).sentence)
         asked = {**options, "what_if": True}
         trained = run("train", Context(plan, learning, engine, asked))

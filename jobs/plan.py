@@ -159,6 +159,13 @@ class Plan:
             )
         return Split(*[Dates(first, last)] * 3)
 
+    def featured(self, dates: Dates) -> Dates:
+        """Those of a training's dates whose features it needs, where the last is its cutoff's.
+
+        All entities without a date are of each date, and it learns from that of its cutoff alone.
+        """
+        return dates if self.usecase.entity.date is not None else Dates.one(dates.last)
+
     def batch_dates(self, source: str, dates: Dates, *, late: bool = True) -> Dates:
         """The file dates of a daily source that the nights of `dates` take in."""
         arrives = self.usecase.sources[source].arrives

@@ -7,7 +7,7 @@ clean run would have left. It runs the same from `daybreak run`, from Airflow an
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -148,12 +148,7 @@ def features(context: Context) -> StepResult:
         known = Known.of(tables)
         if context.is_night and not known.has_entities(context.date):
             raise _nobody(context, known.cutoff(context.date))
-        built = bool(context.options.get("built"))
-        wanted: Iterable[dt.date] = context.dates
-        if context.plan.usecase.entity.date is None and not built:
-            # All entities are of every date, and a training learns from that of its cutoff alone.
-            wanted = [context.date]
-        parts = touched(known, wanted, built=built)
+        parts = touched(known, context.dates, built=bool(context.options.get("built")))
         if not parts:
             if not staged.is_committed():
                 staged.discard()

@@ -60,6 +60,11 @@ class Entity(Spec):
         return self.key if self.date in self.key else (*self.key, "prediction_date")
 
     @property
+    def labelled(self) -> tuple[str, ...]:
+        """The columns of gold that name what a label is of: without a date it is of the entity."""
+        return self.unique if self.date else self.key
+
+    @property
     def day(self) -> str:
         """The column with the date, of entities that have one."""
         if self.date is None:
@@ -485,7 +490,7 @@ class Label(Spec):
         default=False,
         description="`true`: people may give labels, too, in the warehouse's table "
         "`feedback.USE_CASE`. Of what they and the source say, what was known last counts; what a "
-        "person says is final at once. Of entities with the date in their key.",
+        "person says is final at once.",
     )
     labellers: tuple[Name, ...] = Field(
         default=(),
@@ -1199,9 +1204,6 @@ class UseCase(Spec):
 
     @model_validator(mode="after")
     def _feedback_has_columns_of_its_own(self) -> Self:
-        if self.label.feedback and self.entity.date not in self.entity.key:
-            said = "people give labels of entities that have their date in entity.key"
-            raise Misfit("label.feedback", f"{said}: take it out")
         for name in self.entity.key if self.label.feedback else ():
             if name in FEEDBACK_COLUMNS:
                 said = f"{name!r} in entity.key is a column of every table of feedback already"

@@ -160,10 +160,12 @@ class _Erasure:
         self._keep()
         # What is keyed by silver's rows goes before them: a run that is killed finds them again.
         entity, label = plan.usecase.entity, plan.usecase.label
-        keys = self._keys(entity.source, *entity.key)
+        keys = self._keys(entity.source, *entity.labelled)
         # A label is of one version of its row: those of versions that stay, stay.
         # One of what happens later is no row's: it goes with its entity.
-        of_labels = keys if label.within else self._keys(label.source, *entity.key, "_arrived_at")
+        of_labels = (
+            keys if label.within else self._keys(label.source, *entity.labelled, "_arrived_at")
+        )
         self._table(tables.features(), self._in(tables.features()), keys)
         # What people said is of no version: it is of the entity if any version of its row is.
         known = pa.concat_tables([keys, of_labels.select(keys.column_names)])
@@ -216,20 +218,21 @@ class _Erasure:
         """The versions that learned from features or labels that silver's rows of it went into.
 
         A row of a daily source goes into those of its day and, as history, of the days after it.
-        Rows of a snapshot are looked up for rows of other sources: if no daily source has the
-        entity, features of all days since it was known, and labels of the days that its rows
-        name, may be made of it.
+        Of a snapshot that lists entities or labels, features of all days since it was known, and
+        labels of the days that its rows name, may be made of it. Rows of others are looked up for
+        rows that have the entity: only if there are none, their days count, too.
         """
         spark, tables = self.context.engine.session(), self.context.tables
+        usecase = self.context.plan.usecase
         learned: set[dt.date] = set()
-        arrived: list[dt.date] = []
+        listed: list[dt.date] = []
+        looked_up: list[dt.date] = []
         for source, spec in self.sources.items():
             silver = tables.silver(source)
             rows = silver.read(spark).where(self._in(silver))
             day = f.col("_batch_date") if spec.is_daily else self._first_day(spec)
             days = [row[0] for row in rows.select(day).distinct().collect()]
             if spec.is_daily:
-                usecase = self.context.plan.usecase
                 history = max(usecase.features.history, spec.arrives.lag)
                 within = usecase.label.within if source == usecase.label.source else None
                 back = within.days - 1 if within else 0
@@ -238,11 +241,12 @@ class _Erasure:
                     for day in days
                     for date in Dates.one(day).shifted(first=-back, last=history)
                 }
+            elif source in (usecase.entity.source, usecase.label.source):
+                listed += days
             else:
-                arrived += days
-        if arrived and not learned:
-            since = min(arrived)
-            learned |= {*Dates(since, max(since, dt.date.today()))}
+                looked_up += days
+        if since := listed or (looked_up if not learned else []):
+            learned |= {*Dates(min(since), max(*since, dt.date.today()))}
         return trained_on(self.context.plan, learned) if learned else ()
 
     def _first_day(self, spec: Source) -> Expression:
@@ -253,9 +257,14 @@ class _Erasure:
         return f.least(known, f.col(date)) if date in spec.columns else known
 
     def _keys(self, source: str, *columns: str) -> pa.Table:
-        """Those columns of silver's rows of the entity in a source; none if they do not name it."""
+        """Those columns of silver's rows of the entity in a source; none if they do not name it.
+
+        Silver has the prediction date under the name of the entity's own column.
+        """
         silver, spark = self.context.tables.silver(source), self.context.engine.session()
         rows = silver.read(spark).where(self._in(silver))
+        if (date := self.context.plan.usecase.entity.date) is not None:
+            rows = rows.withColumn("prediction_date", f.col(date))
         return rows.select(*columns).distinct().toArrow()
 
     def _landing(self, source: str, spec: Source) -> None:

@@ -41,7 +41,8 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
         table = published_as(connection, plan.name)
         if table is None:
             return {}
-        kinds = {column.name: column.kind for column in (*table.key, *table.columns)}
+        kinds: dict[str, Kind] = {"prediction_date": "date"}
+        kinds |= {column.name: column.kind for column in (*table.key, *table.columns)}
         if other := sorted(set(keys.column_names) - kinds.keys()):
             raise Refused(
                 f"predictions.{plan.name} was published without {', '.join(other)}, which is in "
@@ -65,8 +66,9 @@ def erase_batches(plan: Plan, entity: Mapping[str, str], keys: pa.Table) -> dict
 def _of_date(
     table: PublishedTable, keys: list[dict[str, Any]], date: dt.date
 ) -> list[dict[str, Any]]:
-    """The keys that a batch of a date may have: where the date is no part of them, all."""
-    return [key for key in keys if table.date_column is None or key[table.date_column] == date]
+    """The keys that a batch of a date may have: of entities without a date, all."""
+    day = table.date_column or "prediction_date"
+    return [key for key in keys if key.get(day, date) == date]
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,14 @@ MOST = 1e12
 def windowed(inputs: FeatureInputs, rows: DataFrame) -> DataFrame:
     """`rows` with the columns of every window that the use case declares."""
     windows, columns = inputs.usecase.features.windows, rows.columns
+    entity = inputs.usecase.entity
+    spread = entity.key if entity.date is None else ()
     placed: dict[int, _Sums] = {}
     for source in dict.fromkeys(window.source for window in windows):
         own = {place: each for place, each in enumerate(windows) if each.source == source}
         theirs = _placed(own, first=len(placed))
         facts = _facts(inputs, source, own, theirs)
-        rows = lagged(rows, facts, _groupings(own, theirs), inputs.dates)
+        rows = lagged(rows, facts, _groupings(own, theirs), inputs.dates, spread)
         placed |= theirs
     made: dict[str, str] = {}
     for place, window in enumerate(windows):

@@ -33,6 +33,9 @@ EARLIEST, LATEST = "_earliest", "_latest"
 # Prediction dates that are worked on together. One worker holds the rows of that many days, and the
 # sums of all groups that they may see.
 CHUNK_DAYS = 28
+# Where a date has all entities there are, so many workers share its rows, each with the sums that
+# these may see: those of single entities once, all others in each share.
+SHARE, SHARES = "_share", 16
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def lagged(
     facts: DataFrame,
     groupings: Sequence[Grouping],
     dates: Dates,
+    entity: tuple[str, ...] = (),
 ) -> DataFrame:
     """`rows` with one struct column for each grouping, whose fields are its values by name.
 
@@ -101,6 +105,8 @@ def lagged(
         facts: `_day`, `_first_seen`, `_last_seen`, what the groupings name, and the measures as
             whole numbers (a missing one counts 0).
         dates: prediction dates of `rows`.
+        entity: columns of `rows` by which those of one date are spread over workers; none: they
+            are few enough for one.
 
     A value over d days on date D is of the facts that D sees and whose day is D-d to D-1. Of no
     facts a sum is 0, and the smallest and the largest are null.
@@ -123,8 +129,11 @@ def lagged(
     def add_up(rows: pa.Table, daily: pa.Table) -> pa.Table:
         return beside(rows, daily, columns, wanted)
 
-    together = asked.groupBy(CHUNK).cogroup(_spread(daily, values).groupBy(CHUNK))
-    return together.applyInArrow(add_up, schema)
+    by, spread = [CHUNK], _spread(daily, values)
+    if entity:
+        by, asked = [CHUNK, SHARE], asked.selectExpr("*", f"{_share(_key(entity))} as {SHARE}")
+        spread = _shared(spread, [n for n, each in enumerate(groupings) if each.rows == entity])
+    return asked.groupBy(*by).cogroup(spread.groupBy(*by)).applyInArrow(add_up, schema)
 
 
 def _daily(
@@ -170,6 +179,23 @@ def _spread(daily: DataFrame, values: Sequence[Sum | End]) -> DataFrame:
     last = last_of(max(each.days for each in values))
     chunks = f"sequence({_chunk(ENTERS)}, {_chunk(last)})"
     return daily.where(f"{ENTERS} <= {last}").selectExpr("*", f"explode({chunks}) as {CHUNK}")
+
+
+def _shared(spread: DataFrame, single: Sequence[int]) -> DataFrame:
+    """The sums in the shares whose rows may see them.
+
+    Args:
+        single: numbers of the groupings that are by entity.
+    """
+    shares = f"sequence(0, {SHARES - 1})"
+    if single:
+        own = f"{GROUP} in ({', '.join(map(str, single))})"
+        shares = f"if({own}, array({_share(KEY)}), {shares})"
+    return spread.selectExpr("*", f"explode({shares}) as {SHARE}")
+
+
+def _share(key: str) -> str:
+    return f"cast(pmod(xxhash64({key}), {SHARES}) as int)"
 
 
 def _chunk(date: str) -> str:

@@ -165,10 +165,10 @@ def _sampled(train: DataFrame, rows: int, plan: Plan) -> pa.Table:
 
 
 def _foldable(train: DataFrame, plan: Plan) -> tuple[DataFrame, tuple[str, ...], tuple[str, ...]]:
-    """Training rows with their fold, their key, and the columns that something is learned from."""
-    key, names = plan.usecase.entity.key, plan.usecase.features.names
-    times = [TIMES] if TIMES in train.columns else []
-    return train.withColumn(FOLD, fold_of(key)), key, (*names, "label", FOLD, *times)
+    """Training rows with their fold, what names one, and what something is learned from."""
+    entity, names = plan.usecase.entity, plan.usecase.features.names
+    columns = (*names, "label", FOLD, *([TIMES] if TIMES in train.columns else []))
+    return train.withColumn(FOLD, fold_of(entity.key)), entity.unique, columns
 
 
 def _classes(train: DataFrame, target: Target) -> dict[int, int]:

@@ -235,11 +235,11 @@ def _judged(
     _require_every_class(placed, fold, target, name)
     trained = fit_all(fold.parts(placed), plan, name, 0, lambda *_: None)
     test = target.coded(placed.where(fold.test))
-    key = plan.usecase.entity.key
-    keep = (*dict.fromkeys((*key, "prediction_date", "label")),)
+    unique = plan.usecase.entity.unique
+    keep = (*dict.fromkeys((*unique, "prediction_date", "label")),)
     scored = with_scores(test, trained.models, keep).toArrow()
     # How Spark deals out rows must not change a sum.
-    scored = scored.sort_by([(column, "ascending") for column in key])
+    scored = scored.sort_by([(column, "ascending") for column in unique])
     labels, dates = scored["label"].to_numpy(), scored["prediction_date"].to_numpy()
     target.require_judgeable(labels)
     metrics = {

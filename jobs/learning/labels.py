@@ -6,11 +6,11 @@ They come from a source, and from people where the use case takes their word (`l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, LongType, StructField, StructType
+from pyspark.sql.types import LongType, StructField, StructType
 
 from jobs.features.known import first_date_after
 from jobs.lake.local_rows import local_rows
@@ -20,6 +20,10 @@ from jobs.lake.tables import Tables
 from jobs.learning.later import OUTCOME, made_of_events
 from jobs.plan import Dates, Plan
 from jobs.usecase import Label
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+    from pyspark.sql.types import DataType
 
 # The number of a row that a person wrote; null in what a source says.
 GIVEN = "_given"
@@ -72,9 +76,10 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
     A version whose label is null, such as that of a cancelled flight, gives no row; the versions
     it superseded stay superseded, and neither does one without the column that is its date.
     `matured_at` is the local midnight `maturity` days after the prediction date has ended, or the
-    last of the days whose events make the label, in UTC;
-    of what a person says, the moment when it was said. The label of an entity without a date is of
-    the first prediction date that knows it, and final when it is known. Columns: those of
+    last of the days whose events make the label, in UTC; of what a person says, the moment when it
+    was said. The label of an entity without a date is
+    final when it is known, and of the first prediction date that knows it; a version of its row
+    that goes on saying the same is known since the first one that said so. Columns: those of
     `gold.labels`.
 
     Args:
@@ -82,37 +87,64 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
     """
     usecase, table = plan.usecase, Tables(plan).labels()
     label = _gathered(usecase.label, table.schema["label"].dataType)
-    if usecase.entity.date is None:
-        since = F.col("_arrived_at")
-        final, date = since, first_date_after(since, usecase, {})
-    else:
-        date = F.col(usecase.entity.day)
-        ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
-        final = F.to_utc_timestamp(ended, usecase.timezone)
     # At once, so that each sees the source's columns, and not another of these.
-    dated = silver.withColumns({"prediction_date": date, "matured_at": final, "label": label})
-    told = dated.where(F.col("prediction_date").isNotNull()).select(*table.schema.names)
-    versions = told if given is None else _in_turn(told, _told(plan, given), usecase.entity.key)
-    return versions.where(F.col("label").isNotNull())
+    own = {**_of_day(plan), "label": label}
+    told = silver.withColumns(own).select(
+        *usecase.entity.key, *own, "_arrived_at", "_superseded_at"
+    )
+    if usecase.entity.date is not None:
+        told = told.where(F.col("prediction_date").isNotNull())
+    versions = (
+        told if given is None else _in_turn(told, _told(plan, given), usecase.entity.labelled)
+    )
+    labels = versions.where(F.col("label").isNotNull())
+    dated = labels if usecase.entity.date is not None else _since_known(plan, labels)
+    return dated.select(*table.schema.names)
+
+
+def _of_day(plan: Plan) -> dict[str, Column]:
+    """The date of a row's label and when it is final, where the row itself says so."""
+    usecase = plan.usecase
+    if usecase.entity.date is None:
+        return {}
+    date = F.col(usecase.entity.day)
+    ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
+    final = F.to_utc_timestamp(ended, usecase.timezone)
+    return {"prediction_date": date, "matured_at": final}
+
+
+def _since_known(plan: Plan, labels: DataFrame) -> DataFrame:
+    """Labels of entities without a date, with date and maturity: since when each was said."""
+    turn = Window.partitionBy(*plan.usecase.entity.key).orderBy("_arrived_at")
+    same = F.col("label").eqNullSafe(F.lag("label").over(turn))
+    goes_on = same & F.col("_arrived_at").eqNullSafe(F.lag("_superseded_at").over(turn))
+    since = F.last(F.col("_begins"), ignorenulls=True).over(turn)
+    return labels.withColumn("_begins", F.when(~goes_on, F.col("_arrived_at"))).withColumns(
+        {"matured_at": since, "prediction_date": first_date_after(since, plan.usecase, {})}
+    )
 
 
 def given_frame(plan: Plan, spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """What people wrote as a frame: key, `label`, `_arrived_at`, and the row's number."""
+    """What people wrote as a frame: what it is of, `label`, `_arrived_at`, the row's number."""
     labels = Tables(plan).labels().schema
-    own = (*plan.usecase.entity.key, "label", "_arrived_at")
+    own = (*plan.usecase.entity.labelled, "label", "_arrived_at")
     schema = StructType([*(labels[name] for name in own), StructField(GIVEN, LongType())])
     return local_rows(spark, [tuple(row[name] for name in schema.names) for row in rows], schema)
 
 
 def without_entity(plan: Plan, given: DataFrame, entities: DataFrame) -> int:
-    """How many rows that people wrote are of keys that the source of the entities does not have.
+    """How many rows that people wrote are of what the source of the entities does not have.
 
     They are labels all the same: if the entity comes later, it has its label.
     """
     entity = plan.usecase.entity
-    days = [row[0] for row in given.select(entity.day).distinct().collect()]
-    listed = entities.where(F.col(entity.day).isin(days)).select(*entity.key)
-    return given.join(listed, on=list(entity.key), how="left_anti").count()
+    if entity.date is not None:
+        dated = _dated(plan, given)
+        days = [row[0] for row in dated.select("prediction_date").distinct().collect()]
+        entities = entities.where(F.col(entity.day).isin(days))
+        entities = entities.withColumn("prediction_date", F.col(entity.day))
+    listed = entities.select(*entity.labelled)
+    return given.join(listed, on=list(entity.labelled), how="left_anti").count()
 
 
 def _gathered(label: Label, type_: DataType) -> Column:
@@ -125,21 +157,31 @@ def _gathered(label: Label, type_: DataType) -> Column:
 
 def _told(plan: Plan, given: DataFrame) -> DataFrame:
     """What people wrote, as versions of labels that nothing has superseded yet."""
-    return (
-        given.withColumn("prediction_date", F.col(plan.usecase.entity.day))
-        .withColumn("matured_at", F.col("_arrived_at"))
-        .withColumn("_superseded_at", F.lit(None).cast("timestamp"))
-    )
+    told = given.withColumn("_superseded_at", F.lit(None).cast("timestamp"))
+    if plan.usecase.entity.date is None:
+        return told
+    return _dated(plan, told).withColumn("matured_at", F.col("_arrived_at"))
 
 
-def _in_turn(told: DataFrame, given: DataFrame, key: Sequence[str]) -> DataFrame:
+def _dated(plan: Plan, given: DataFrame) -> DataFrame:
+    """What people wrote with the prediction date, which may be a column of the key."""
+    entity = plan.usecase.entity
+    if entity.date not in entity.key:
+        return given
+    return given.withColumn("prediction_date", F.col(entity.day))
+
+
+def _in_turn(told: DataFrame, given: DataFrame, by: Sequence[str]) -> DataFrame:
     """Versions of the source and those of people, each superseded by the one that was known next.
 
     A version of the source that says the same as the source's before it is no news: it does not
     end what a person has said since. Nor does a row that leaves its file.
+
+    Args:
+        by: columns that name what a label is of.
     """
     # Of one moment a person's word is the last.
-    turn = Window.partitionBy(*key, "prediction_date").orderBy("_arrived_at", GIVEN)
+    turn = Window.partitionBy(*by).orderBy("_arrived_at", GIVEN)
     before = turn.rowsBetween(Window.unboundedPreceding, -1)
     so_far = turn.rowsBetween(Window.unboundedPreceding, Window.currentRow)
     after = turn.rowsBetween(1, Window.unboundedFollowing)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.context import Context, StepResult
 from jobs.learning.bins import bins_of, count
+from jobs.learning.rebuild import learned_of
 from jobs.learning.targets.kinds import target_of
 from jobs.learning.weeks import WEEK
 from jobs.monitoring import retrain
-from jobs.monitoring.drift import Drift, compare
+from jobs.monitoring.drift import Drift, compare, compare_entities, unlearned
 from jobs.monitoring.freshness import Freshness, check
-from jobs.monitoring.performance import ALL, Measured, outcomes
+from jobs.monitoring.performance import ALL, Measured, judges_of, outcomes
 from jobs.monitoring.performance import measure as measure_performance
 from jobs.monitoring.record import log_night, record_night
 from jobs.plan import Dates
@@ -90,16 +91,23 @@ def _drift(context: Context, version: int) -> list[Drift]:
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
         model = registry.load_version(client, plan.name, version).model
-    bins = bins_of(model.reference)
-    days = list(Dates.one(context.date).shifted(first=1 - WEEK))
-    features = tables.features()
-    counted = count(features.read(spark).where(features.of_dates(days)), bins)
-    predictions = tables.predictions()
+        run_id = str(registry.version_of(client, plan.name, version).run_id)
+        known_at = learned_of(client, run_id).known_at
+    entity, bins = plan.usecase.entity, bins_of(model.reference)
+    week = list(Dates.one(context.date).shifted(first=1 - WEEK))
+    days = [context.date] if entity.date is None else week
+    features, predictions = tables.features(), tables.predictions()
+    rows = features.read(spark).where(features.of_dates(days))
     scored = predictions.read(spark).where(predictions.of_dates(days))
+    scores = scored.where(f"model_version = {version}")
+    if entity.date is None:
+        labels = tables.labels().read(spark)
+        rows = unlearned(rows, labels, entity.key, known_at)
+        scores = unlearned(scores, labels, entity.key, known_at)
     watched = [name for name in ("score", "prediction") if name in model.reference]
-    scores = scored.where(f"model_version = {version}").select("prediction_date", *watched)
-    counted |= count(scores, bins)
-    return compare(model.reference, counted, plan.usecase.monitor)
+    counted = count(rows, bins) | count(scores.select("prediction_date", *watched), bins)
+    judge = compare if entity.date is not None else compare_entities
+    return judge(model.reference, counted, plan.usecase.monitor)
 
 
 def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
@@ -107,14 +115,13 @@ def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
     from jobs.prediction.batches import publications
 
     plan, tables = context.plan, context.tables
-    last = plan.last_mature(context.date)
-    late = plan.usecase.sources[plan.usecase.label.source].arrives.late
-    window = Dates(last - dt.timedelta(days=late), last)
-    published = {
+    live = {
         one.prediction_date: one.model_version
         for one in publications(plan.settings, plan.name)
-        if one.live and window.first <= one.prediction_date <= window.last
+        if one.live
     }
+    judges = _judges(context, live)
+    published = {date: live[date] for date in judges.values()}
     if not published:
         return []
     spark = context.engine.session()
@@ -124,9 +131,24 @@ def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
         tables.labels().read(spark),
         tables,
         published,
+        judges,
         moment,
     )
     return measure_performance(found, target_of(plan.usecase), plan.usecase.slices, published)
+
+
+def _judges(context: Context, live: Collection[dt.date]) -> dict[dt.date, dt.date]:
+    """By dates of labels in gold, the live date whose scores they judge tonight."""
+    plan, labels = context.plan, context.tables.labels()
+    last = plan.last_mature(context.date)
+    late = plan.usecase.sources[plan.usecase.label.source].arrives.late
+    window = Dates(last - dt.timedelta(days=late), last)
+    if plan.usecase.entity.date is not None:
+        return {date: date for date in window if date in live}
+    if not live:
+        return {}
+    dates = labels.read(context.engine.session()).select("prediction_date").distinct()
+    return judges_of([row[0] for row in dates.collect()], live, window)
 
 
 def _freshness(context: Context, moment: dt.datetime) -> Freshness:

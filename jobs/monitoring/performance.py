@@ -7,7 +7,8 @@ night costs no resampling.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from pyspark.sql import functions as F
 from jobs.lake.tables import Tables
 from jobs.learning.targets.kinds import target_of
 from jobs.learning.targets.target import Target
+from jobs.plan import Dates
 from jobs.usecase import Slice
 
 if TYPE_CHECKING:
@@ -52,12 +54,30 @@ class Measured:
     matured_share: float
 
 
+def judges_of(
+    since: Iterable[dt.date], published: Iterable[dt.date], window: Dates
+) -> dict[dt.date, dt.date]:
+    """By dates since when labels are known, the date of the last scores that were live before.
+
+    Each label of an entity without a date so judges one score, which was made before anybody knew
+    it. Scores are left out of which none of the dates in `window` judges any, and labels that
+    nothing was live before.
+    """
+    live, judged = sorted(published), {}
+    for date in since:
+        if place := bisect_left(live, date):
+            judged[date] = live[place - 1]
+    looked_at = {score for date, score in judged.items() if window.first <= date <= window.last}
+    return {date: score for date, score in judged.items() if score in looked_at}
+
+
 def outcomes(
     predictions: DataFrame,
     features: DataFrame,
     labels: DataFrame,
     tables: Tables,
     published: Mapping[dt.date, int],
+    judges: Mapping[dt.date, dt.date],
     moment: dt.datetime,
 ) -> DataFrame:
     """Scores of the published version of each date beside the label that was final at `moment`.
@@ -66,7 +86,9 @@ def outcomes(
     `prediction_date`, `label` (null if not final), the columns of `Target.outcome`, a column for
     each slice, `rows`.
 
-    Of an entity without a date the label counts for the dates that did not know it yet.
+    Args:
+        published: the version that is live, for each date that is measured.
+        judges: by dates of labels in gold, the date whose scores they judge (`judges_of`).
     """
     target = target_of(tables.plan.usecase)
     names = [*tables.plan.usecase.entity.key, "prediction_date"]
@@ -74,7 +96,7 @@ def outcomes(
     spans = _of_dates(features, published)
     sliced = spans.select(*names, *[_text(one).alias(f"slice_{one.name}") for one in slices])
     live = predictions.where(_published(published))
-    known = _final(labels, tables, published, moment).select(*names, "label")
+    known = _final(labels, judges, moment).select(*names, "label")
     told = [column.alias(name) for name, column in target.outcome().items()]
     return (
         target.coded(live.join(known, on=names, how="left"))
@@ -126,20 +148,15 @@ def _text(one: Slice) -> Column:
     return F.expr(one.expression).cast("string")
 
 
-def _of_dates(frame: DataFrame, published: Mapping[dt.date, int]) -> DataFrame:
-    return frame.where(F.col("prediction_date").isin(*published))
+def _of_dates(frame: DataFrame, dates: Iterable[dt.date]) -> DataFrame:
+    return frame.where(F.col("prediction_date").isin(*dates))
 
 
-def _final(
-    labels: DataFrame, tables: Tables, published: Mapping[dt.date, int], moment: dt.datetime
-) -> DataFrame:
-    """The labels of each date that were final at `moment`."""
-    final = labels.where(_known(moment))
-    if tables.plan.usecase.entity.date is not None:
-        return _of_dates(final, published)
-    dates = F.explode(F.array(*map(F.lit, published))).alias("date")
-    later = final.withColumnRenamed("prediction_date", "since").select("*", dates)
-    return later.where("since > date").withColumnRenamed("date", "prediction_date")
+def _final(labels: DataFrame, judges: Mapping[dt.date, dt.date], moment: dt.datetime) -> DataFrame:
+    """The labels that were final at `moment`, each under the date whose scores it judges."""
+    pairs = [F.lit(date) for pair in sorted(judges.items()) for date in pair]
+    judged = F.create_map(*pairs)[F.col("prediction_date")]
+    return _of_dates(labels, judges).where(_known(moment)).withColumn("prediction_date", judged)
 
 
 def _published(published: Mapping[dt.date, int]) -> Column:

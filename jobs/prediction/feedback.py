@@ -26,7 +26,7 @@ class Given:
     """Rows that people wrote.
 
     Attributes:
-        rows: in the order in which they were written: the key's columns, `label` as it is in
+        rows: in the order in which they were written: what it is of, `label` as it is in
             `gold.labels`, `_arrived_at`, `_given` (the row's number).
         left_out: how many more there are that are not taken in, by what is to be said of them.
     """
@@ -71,8 +71,8 @@ def given(plan: Plan, parts: Mapping[str, Inputs]) -> Given:
     table = FeedbackTable.of(plan)
     query = sql.SQL(
         "SELECT {}, label, labelled_at AS _arrived_at, feedback_id AS _given FROM {} "
-        "WHERE %(whole)s::boolean OR {}::text = ANY(%(days)s::text[]) ORDER BY feedback_id"
-    ).format(table.key_columns, table.name, sql.Identifier(plan.usecase.entity.day))
+        "WHERE %(whole)s::boolean OR {} = ANY(%(days)s::text[]) ORDER BY feedback_id"
+    ).format(table.key_columns, table.name, _day(plan))
     doing = f"reading feedback.{table.use_case}"
     with connect(plan.settings, "publisher") as connection, translated(doing):
         cursor = connection.cursor(row_factory=dict_row)
@@ -82,17 +82,21 @@ def given(plan: Plan, parts: Mapping[str, Inputs]) -> Given:
 
 def sorted_out(plan: Plan, found: Iterable[dict[str, Any]]) -> Given:
     """What of some rows is taken in: not those of what was erased, nor of classes that are gone."""
-    usecase = plan.usecase
-    columns, classes = usecase.sources[usecase.entity.source].columns, usecase.label.classes
-    gathered = usecase.label.gathered
-    key = {name: columns[name] for name in usecase.entity.key}
+    entity, classes = plan.usecase.entity, plan.usecase.label.classes
+    gathered = plan.usecase.label.gathered
+    # By the names that an erasure may know them by.
+    named = {name: name for name in entity.key}
+    if entity.date is not None:
+        named.setdefault(entity.date, "prediction_date")
+    columns = plan.usecase.sources[entity.source].columns
+    key = {name: columns[name] for name in named}
     erased = Tombstones.read(Tables(plan).root).of(key)
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     for row in found:
         # It may have been a class of its own when it was written.
         label = gathered.get(row["label"], row["label"])
-        if erased.has({name: str(row[name]) for name in key}, key):
+        if erased.has({name: str(row[ours]) for name, ours in named.items()}, key):
             left_out[ERASED] += 1
         elif classes and label is not None and label not in classes:
             left_out[NO_CLASS] += 1
@@ -129,12 +133,21 @@ def _by_date(part: str, noted: Inputs) -> dict[str, int]:
     return {date: each["rows"] for date, each in by_date.items() if each}
 
 
+def _day(plan: Plan) -> sql.Composed:
+    """The prediction date of a row as text; the same of all where entities have none."""
+    entity = plan.usecase.entity
+    if entity.date is None:
+        return sql.SQL("{}::text").format(sql.Literal(WHOLE))
+    day = entity.date if entity.date in entity.key else "prediction_date"
+    return sql.SQL("{}::text").format(sql.Identifier(day))
+
+
 def _counted(connection: Connection, plan: Plan, table: FeedbackTable) -> dict[str, Inputs]:
-    """By date, how many rows there are, and a digest of which they are."""
+    """By date as `_day` has it, how many rows there are, and a digest of which they are."""
     query = sql.SQL(
-        "SELECT {}::text, count(*), md5(string_agg(feedback_id::text, ',' ORDER BY feedback_id)) "
+        "SELECT {}, count(*), md5(string_agg(feedback_id::text, ',' ORDER BY feedback_id)) "
         "FROM {} GROUP BY 1"
-    ).format(sql.Identifier(plan.usecase.entity.day), table.name)
+    ).format(_day(plan), table.name)
     with translated(f"counting feedback.{table.use_case}"):
         found = connection.execute(query).fetchall()
     return {date: {"rows": rows, "digest": digest} for date, rows, digest in found}

@@ -1,6 +1,7 @@
 """The table `feedback.USE_CASE` of the warehouse, in which people write labels.
 
-They add rows and change none. Its columns: the entity's key; `label`, in the type that a prediction
+They add rows and change none. Its columns: the entity's key, and `prediction_date` where the entity
+has its date beside the key; `label`, in the type that a prediction
 is published in, null where a label is taken back; `labelled_by`, the Postgres role unless the
 writer says who it is; `labelled_at`, which only the warehouse's clock sets; `feedback_id`.
 """
@@ -24,7 +25,7 @@ class FeedbackTable:
 
     Attributes:
         use_case: names the table.
-        key: columns that name what a label is of.
+        key: columns that name what a label is of: the entity's key, and its date if it has one.
         label: the kind of its values.
         classes: the only labels that there are; none where the kind says it all.
     """
@@ -39,7 +40,10 @@ class FeedbackTable:
         """What people may write for a plan's use case."""
         spec = plan.usecase
         source = spec.sources[spec.entity.source].columns
-        key = tuple(Column(name, source[name].type) for name in spec.entity.key)
+        key = tuple(
+            Column(name, source[name].type if name in spec.entity.key else "date")
+            for name in spec.entity.labelled
+        )
         return cls(spec.name, key, spec.label.kind.prediction, spec.label.classes)
 
     @property

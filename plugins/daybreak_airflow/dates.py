@@ -77,6 +77,11 @@ def history(plan: Plan, asked: Asked) -> Dates:
     return Dates(dates.first, max(dates.last, plan.first_final(holdout_until)))
 
 
+def featured(plan: Plan, asked: Asked) -> Dates:
+    """Those of them whose features it needs."""
+    return plan.featured(history(plan, asked))
+
+
 def newest(plan: Plan, today: dt.date) -> dt.date:
     """Today, or the last prediction date of a use case that has ended."""
     end = plan.usecase.schedule.end

@@ -80,6 +80,17 @@ def test_a_training_reaches_from_the_start_to_its_cutoff(plan: Plan) -> None:
     assert history(plan, asked(params=params)) == learning(plan, asked(params=params))
 
 
+def test_a_training_without_dates_needs_the_features_of_its_cutoff_alone(plan: Plan) -> None:
+    from daybreak_airflow.dates import featured, history
+
+    params = asked(params={"cutoff": "2013-10-01"})
+    assert featured(plan, params) == history(plan, params)
+    entity = plan.usecase.entity.model_copy(update={"date": None})
+    undated = Plan(plan.usecase.model_copy(update={"entity": entity}), plan.settings)
+    assert history(undated, params) == Dates(FIRST, dt.date(2013, 10, 1))
+    assert featured(undated, params) == Dates.one(dt.date(2013, 10, 1))
+
+
 def test_a_training_before_the_first_date_is_refused(plan: Plan) -> None:
     from daybreak_airflow.dates import learning
 

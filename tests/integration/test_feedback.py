@@ -19,7 +19,7 @@ from jobs.engine import Engine
 from jobs.erasure.warehouse import erase_feedback, feedback_of
 from jobs.errors import Refused
 from jobs.lake.local_rows import local_rows
-from jobs.lake.made import Made
+from jobs.lake.made import WHOLE, Made
 from jobs.lake.tables import Tables
 from jobs.lake.tombstones import Tombstones
 from jobs.learning.dataset import labelled
@@ -29,7 +29,9 @@ from jobs.prediction.labelled_twice import labelled_twice
 from jobs.prediction.warehouse import connect
 from jobs.settings import Settings
 from jobs.steps import run
+from jobs.usecase import UseCase
 from tests.integration.warehouse_server import warehouse_server
+from tests.unit import readers
 from tests.unit.learning import parcels
 
 DAY = parcels.START
@@ -248,6 +250,52 @@ class TestTakingIn:
         later = replace(context, dates=Dates.one(DAY + dt.timedelta(days=200)))
         run("labels", later)
         assert known(context) == {0: 0.0, 1: 1.0, 2: 0.0}
+
+
+class TestWhoseDateIsNotInTheKey:
+    @pytest.mark.parametrize(
+        ("usecase", "day"), [(readers.UNDATED, None), (readers.DATED, readers.START)]
+    )
+    def test_words_are_taken_in_once_and_can_be_erased(
+        self, engine: Engine, usecase: UseCase, day: dt.date | None
+    ) -> None:
+        label = usecase.label.model_copy(update={"feedback": True})
+        name = "said_of_readers" if day is None else "said_of_joined_readers"
+        plan = readers.plan(
+            engine.settings, usecase.model_copy(update={"name": name, "label": label})
+        )
+        tables, spark = Tables(plan), engine.session()
+        row = {"reader": 1, "joined": readers.START, "gave_up": False, "_arrived_at": ARRIVED}
+        for source in ("people", "ended"):
+            table = tables.silver(source)
+            table.append(readers.rows(spark, table, {**row, "_file": "x", "_row": 1}))
+            Made(table).record({WHOLE: {"declared": "1", "files": []}}, 1)
+        context = Context(plan, Dates.one(DAY + dt.timedelta(days=9)), engine, {})
+        run("labels", context)
+        dated = {} if day is None else {"prediction_date": day}
+        columns = ", ".join(("reader", *dated, "label"))
+        marks = ", ".join(["%s"] * (2 + len(dated)))
+        query = f"INSERT INTO {name} ({columns}) VALUES ({marks})".encode()
+        with connect(plan.settings, "labeller") as labeller:
+            for reader in (1, 2):
+                labeller.execute(query, [reader, *dated.values(), True])
+        assert waiting(plan) == 2
+        said = run("labels", context).sentence
+        assert "2 rows of feedback" in said
+        assert "1 of them with a key that people does not have" in said
+        assert waiting(plan) == 0
+        assert "written already" in run("labels", context).sentence
+        newest = tables.labels().read(spark).where("_superseded_at is null")
+        assert {row["reader"]: row["label"] for row in newest.collect()} == {1: 1.0, 2: 1.0}
+
+        keys = pa.table({"reader": [2], **{each: [day] for each in dated}})
+        found = feedback_of(plan, {"loans": "1"}, keys)
+        assert found is not None
+        assert [version["reader"] for version in found.versions] == [2]
+        erase_feedback(plan, found)
+        run("labels", context)
+        newest = tables.labels().read(spark).where("_superseded_at is null")
+        assert {row["reader"]: row["label"] for row in newest.collect()} == {1: 1.0}
 
 
 class TestErasure:

@@ -132,7 +132,8 @@ def shares(
     flagged = parts.train.withColumn(FOLD, fold_of(key)).unionByName(
         parts.validation.withColumn(FOLD, F.lit(None).cast("long"))
     )
-    ordered = flagged.repartition(workers, *key).sortWithinPartitions(*key)
+    row = dict.fromkeys((*key, "prediction_date"))
+    ordered = flagged.repartition(workers, *key).sortWithinPartitions(*row)
     return Shares(ordered.select(*needed), recipe, workers, boosting)
 
 

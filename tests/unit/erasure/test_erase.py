@@ -7,6 +7,7 @@ import gzip
 import os
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
-from jobs.usecase import UseCase
+from jobs.usecase import Source, UseCase
+from tests.unit import readers
 from tests.unit.ingest.conftest import USE_CASE
 from tests.unit.places import placed
 
@@ -176,6 +178,39 @@ def test_a_row_that_was_known_before_its_file_names_the_versions_since_then(
 def test_an_entity_without_rows_names_no_version(context: Context, versions: Versions) -> None:
     silver(context, "people", DAY, who="bob", city="Rome")
     assert erased(context).models == ()
+
+
+def test_an_entity_that_a_snapshot_lists_names_the_versions_since_then_whatever_else_has_it(
+    context: Context, versions: Versions
+) -> None:
+    visits = {
+        **readers.SOURCE,
+        "landing": "visits/date={date}/*",
+        "arrives": {"as": "daily"},
+        "date": "joined",
+    }
+    sources = {**readers.UNDATED.sources, "visits": Source.model_validate(visits)}
+    usecase = readers.UNDATED.model_copy(update={"sources": sources})
+    undated = replace(context, plan=Plan(usecase, context.plan.settings))
+    silver(undated, "people", DAY, reader=1)
+    silver(undated, "visits", DAY + dt.timedelta(days=3), reader=1)
+    erased(undated, reader="1")
+    assert versions.asked == {*Dates(DAY, dt.date.today())}
+
+
+def test_of_an_entity_with_its_date_beside_the_key_only_the_dates_of_the_rows_go(
+    context: Context, versions: Versions
+) -> None:
+    dated = replace(context, plan=Plan(readers.DATED, context.plan.settings))
+    tables, later = dated.tables, DAY + dt.timedelta(days=1)
+    silver(dated, "people", DAY, reader=1, joined=DAY, loans=2.0)
+    rows = [{"reader": 1, "prediction_date": day, "score": 0.5} for day in (DAY, later)]
+    spark, predictions = dated.engine.session(), tables.predictions()
+    predictions.append(readers.rows(spark, predictions, *rows))
+    # By a column that no prediction has.
+    erased(dated, loans="2.0")
+    left = [row["prediction_date"] for row in predictions.read(spark).collect()]
+    assert left == [later]
 
 
 def test_what_people_said_of_the_entity_goes_out_of_the_lake_and_then_of_the_warehouse(

@@ -85,11 +85,13 @@ def _value(name: str, wanted: Sum | End, date: dt.date, who: str, place: str) ->
     return {"min": min, "max": max}[wanted.do](there, default=None)
 
 
-def of(spark: SparkSession, dates: Dates) -> dict[tuple[dt.date, str, str], dict[str, object]]:
+def of(
+    spark: SparkSession, dates: Dates, entity: tuple[str, ...] = ()
+) -> dict[tuple[dt.date, str, str], dict[str, object]]:
     asked = [row for row in rows() if row[0] in dates]
     frame = local_rows(spark, asked, "prediction_date date, who string, place string")
     table = local_rows(spark, FACT_ROWS, FACTS)
-    found = lagged(frame, table, GROUPINGS, dates).collect()
+    found = lagged(frame, table, GROUPINGS, dates, entity).collect()
     return {
         (row["prediction_date"], row["who"], row["place"]): {
             group.name: tuple(row[group.name][each.name] for each in group.values)
@@ -120,6 +122,22 @@ def test_dates_may_be_worked_on_a_few_at_a_time(
 ) -> None:
     monkeypatch.setattr(windows, "CHUNK_DAYS", 4)
     assert of(spark, DATES) == range_
+
+
+@pytest.mark.parametrize("entity", [("who",), ("who", "place"), ("place",)])
+def test_the_rows_of_a_date_may_be_spread_over_workers(
+    spark: SparkSession, range_, entity: tuple[str, ...]
+) -> None:
+    assert of(spark, DATES, entity) == range_
+
+
+def test_a_worker_gets_the_sums_of_its_own_entities_and_of_all_that_is_no_entity_s(
+    spark: SparkSession,
+) -> None:
+    sums = local_rows(spark, [(0, "x"), (0, "y"), (1, "x")], "_group int, _key string")
+    shared = [tuple(row) for row in windows._shared(sums, [0]).collect()]
+    assert len([row for row in shared if row[0] == 0]) == 2
+    assert len({row[2] for row in shared if row[0] == 1}) == windows.SHARES
 
 
 def test_without_facts_a_sum_is_nothing_and_an_end_is_not_there(spark: SparkSession) -> None:

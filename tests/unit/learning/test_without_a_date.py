@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.errors import WrongUsage
 from jobs.features.inputs import FeatureInputs
+from jobs.features.running import DATE
 from jobs.lake.tables import Tables
 from jobs.learning.dataset import labelled
-from jobs.learning.labels import labels_of
+from jobs.learning.labels import given_frame, labels_of, without_entity
 from jobs.learning.targets.kinds import target_of
-from jobs.monitoring.performance import measure, outcomes
-from jobs.plan import Dates, Split
+from jobs.monitoring.drift import unlearned
+from jobs.monitoring.performance import judges_of, measure, outcomes
+from jobs.plan import Dates, Plan, Split
+from jobs.prediction.feedback_table import FeedbackTable
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.quality import suite
 from jobs.settings import Settings
 from tests.unit import readers
 from tests.unit.places import placed
 
-FIRST, SECOND, THIRD = (readers.START + dt.timedelta(days=n) for n in range(3))
+FIRST, SECOND, THIRD, FOURTH = (readers.START + dt.timedelta(days=n) for n in range(4))
 
 
 def noon(date: dt.date) -> dt.datetime:
@@ -65,6 +69,32 @@ def test_a_label_without_a_date_is_final_when_it_is_known_and_counts_from_then(
         (1, 1.0, SECOND)
     ]
     assert made[0]["matured_at"] == made[0]["_arrived_at"]
+
+
+def test_a_label_counts_from_when_it_was_first_said(
+    spark: SparkSession, settings: Settings
+) -> None:
+    """A row that changed in another column says nothing new; one that took its label back does."""
+    tables = Tables(readers.plan(settings))
+    moments = [noon(readers.START + dt.timedelta(days=n)) for n in range(6)]
+    told = [(1.0, False), (2.0, False), (2.0, True), (3.0, True), (3.0, None), (4.0, True)]
+    versions = [
+        {"reader": 1, "loans": loans, "gave_up": gave_up, "_arrived_at": at, "_superseded_at": end}
+        for (loans, gave_up), at, end in zip(told, moments, [*moments[1:], None], strict=True)
+    ]
+    ended = readers.rows(spark, tables.silver("ended"), *versions)
+    made = tables.labels().conforming(labels_of(tables.plan, ended))
+    found = made.orderBy("_arrived_at").selectExpr(
+        "label", "prediction_date", "matured_at = _arrived_at"
+    )
+    dates = [readers.START + dt.timedelta(days=n + 1) for n in range(6)]
+    assert [tuple(row) for row in found.collect()] == [
+        (0.0, dates[0], True),
+        (0.0, dates[0], False),
+        (1.0, dates[2], True),
+        (1.0, dates[2], False),
+        (1.0, dates[5], True),
+    ]
 
 
 def test_a_date_beside_the_key_is_the_label_s(spark: SparkSession, settings: Settings) -> None:
@@ -129,19 +159,125 @@ def test_a_score_is_measured_by_labels_that_nobody_knew_yet(
         for reader, since, at in ((1, SECOND, noon(FIRST)), (2, THIRD, noon(SECOND)))
     ]
     labels = [{**label, "matured_at": label["_arrived_at"]} for label in known]
-    published = {SECOND: 1, THIRD: 1}
+    published, week = {SECOND: 1, THIRD: 1}, Dates(FIRST, THIRD)
+    judges = judges_of([SECOND, THIRD], published, week)
     found = outcomes(
         readers.rows(spark, tables.predictions(), *scored),
         readers.rows(spark, tables.features(), *keys),
         readers.rows(spark, tables.labels(), *labels),
         tables,
-        published,
+        {SECOND: 1},
+        judges,
         noon(THIRD),
     )
     measured = measure(found, target_of(readers.UNDATED), (), published)
     # Only the second reader's label came after a score of its reader.
     rows = {(one.prediction_date, one.rows) for one in measured if one.metric == "positives"}
-    assert rows == {(SECOND, 1), (THIRD, 0)}
+    assert rows == {(SECOND, 1)}
+
+
+def test_drift_is_of_entities_whose_label_the_model_has_not_learned(
+    spark: SparkSession, settings: Settings
+) -> None:
+    tables = Tables(readers.plan(settings))
+    rows = [{"reader": reader, "prediction_date": THIRD} for reader in (1, 2, 3)]
+    said = [
+        {"reader": 1, "_arrived_at": noon(FIRST), "_superseded_at": noon(SECOND)},
+        {"reader": 1, "_arrived_at": noon(SECOND)},
+        {"reader": 2, "_arrived_at": noon(SECOND)},
+    ]
+    found = unlearned(
+        readers.rows(spark, tables.features(), *rows),
+        readers.rows(spark, tables.labels(), *said),
+        ("reader",),
+        noon(SECOND),
+    )
+    assert sorted(row["reader"] for row in found.collect()) == [2, 3]
+
+
+def test_a_label_judges_the_last_score_before_it_however_old_that_is() -> None:
+    month = [readers.START + dt.timedelta(days=n) for n in range(31)]
+    live, week = [month[0], month[9]], Dates(month[13], month[20])
+    # Of the tenth's scores all labels count, also those of another week; of the first's none do.
+    assert judges_of([month[n] for n in (0, 5, 9, 10, 20, 30)], live, week) == {
+        month[10]: month[9],
+        month[20]: month[9],
+        month[30]: month[9],
+    }
+    assert judges_of([month[9]], live, Dates(month[9], month[9])) == {month[9]: month[0]}
+    assert judges_of([month[10]], live, week) == {}
+
+
+def words(
+    plan: Plan, *said: tuple[int, float | None, dt.datetime, dt.date]
+) -> list[dict[str, Any]]:
+    """What people wrote: of whom, what, when, and of which date, where there are dates."""
+    rows = [
+        {"reader": reader, "label": label, "_arrived_at": at, "_given": number, DATE: date}
+        for number, (reader, label, at, date) in enumerate(said)
+    ]
+    wanted = {*plan.usecase.entity.labelled, "label", "_arrived_at", "_given"}
+    return [{name: row[name] for name in row if name in wanted} for row in rows]
+
+
+def test_people_say_what_is_true_of_an_entity_without_a_date(
+    spark: SparkSession, settings: Settings
+) -> None:
+    plan = readers.plan(settings)
+    tables = Tables(plan)
+    ended = readers.rows(
+        spark,
+        tables.silver("ended"),
+        {"reader": 1, "gave_up": False, "_arrived_at": noon(FIRST), "_superseded_at": noon(FOURTH)},
+        # In another column than the label's.
+        {"reader": 1, "loans": 2.0, "gave_up": False, "_arrived_at": noon(FOURTH)},
+        {"reader": 2, "gave_up": False, "_arrived_at": noon(FIRST)},
+    )
+    said = words(
+        plan,
+        (1, 1.0, noon(SECOND), SECOND),
+        (1, None, noon(THIRD), THIRD),
+        (2, 0.0, noon(SECOND), SECOND),
+        (9, 1.0, noon(SECOND), SECOND),
+    )
+    given = given_frame(plan, spark, said)
+    made = tables.labels().conforming(labels_of(plan, ended, given))
+    found = made.selectExpr(
+        "reader", "label", DATE, "to_date(_arrived_at)", "to_date(_superseded_at)"
+    )
+    assert sorted(map(tuple, found.collect()), key=str) == [
+        (1, 0.0, SECOND, FIRST, SECOND),
+        (1, 1.0, THIRD, SECOND, THIRD),
+        # Whoever says the same as the source says nothing new.
+        (2, 0.0, SECOND, FIRST, SECOND),
+        (2, 0.0, SECOND, SECOND, None),
+        (9, 1.0, THIRD, SECOND, None),
+    ]
+    people = readers.rows(spark, tables.silver("people"), {"reader": 1}, {"reader": 2})
+    assert without_entity(plan, given, people) == 1
+    assert FeedbackTable.of(plan).key == (Column("reader", "integer"),)
+
+
+def test_people_say_of_which_date_a_label_is_that_is_beside_the_key(
+    spark: SparkSession, settings: Settings
+) -> None:
+    plan = readers.plan(settings, readers.DATED)
+    tables = Tables(plan)
+    told = {"reader": 1, "gave_up": False, "_arrived_at": noon(THIRD)}
+    ended = readers.rows(spark, tables.silver("ended"), {**told, "joined": FIRST})
+    said = words(plan, (1, 1.0, noon(FOURTH), FIRST), (1, 1.0, noon(FOURTH), SECOND))
+    given = given_frame(plan, spark, said)
+    made = tables.labels().conforming(labels_of(plan, ended, given))
+    found = made.selectExpr("label", DATE, "to_date(_arrived_at)", "matured_at = _arrived_at")
+    assert sorted(map(tuple, found.collect())) == [
+        (0.0, FIRST, THIRD, False),
+        (1.0, FIRST, FOURTH, True),
+        (1.0, SECOND, FOURTH, True),
+    ]
+    people = readers.rows(spark, tables.silver("people"), {"reader": 1, "joined": FIRST})
+    assert without_entity(plan, given, people) == 1
+    wanted = (Column("reader", "integer"), Column(DATE, "date"))
+    assert FeedbackTable.of(plan).key == wanted
 
 
 def test_a_batch_has_an_entity_once_and_there_may_be_many_batches(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 from jobs.learning.bins import bins_of
 from jobs.learning.reference import numbers
 from jobs.learning.weeks import FEWEST_ROWS, WEEK, Usual, usual
-from jobs.monitoring.drift import Drift, compare
+from jobs.monitoring.drift import Drift, compare, compare_entities
 from jobs.usecase import Monitor
 
 Days = NDArray[np.float64]
@@ -160,6 +160,47 @@ def test_a_feature_that_never_changed_drifts_when_it_does() -> None:
     same = compared(reference, {"always": np.ones((WEEK, ROWS_A_DAY))})["always"]
     assert (same.psi, same.drifted) == (0.0, False)
     assert compared(reference, {"always": np.zeros((WEEK, ROWS_A_DAY))})["always"].drifted
+
+
+def of_entities(rng: np.random.Generator, rows: int, shift: float = 0.0) -> dict[str, Days]:
+    """Numbers of entities without a date, as one night sees them; the first are shifted."""
+    found = {f"hour_{n}": rng.normal(size=(1, rows)) for n in range(8)}
+    found["hour_0"] += shift
+    return found
+
+
+def told(train: dict[str, Days], now: dict[str, Days]) -> dict[str, Drift]:
+    found = {"numeric": {n: numbers(each.ravel()) for n, each in train.items()}, "categorical": {}}
+    counted = {name: counts(found, name, each) for name, each in now.items()}
+    return {one.feature: one for one in compare_entities(found, counted, RULES)}
+
+
+@pytest.mark.parametrize("rows", [FEWEST_ROWS, 2000])
+def test_entities_without_a_date_drift_against_the_training_s(rows: int) -> None:
+    significant = alarms = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        found = told(of_entities(rng, 2000), of_entities(rng, rows)).values()
+        significant += any(one.q_value < RULES.false_discovery for one in found)
+        alarms += any(one.drifted for one in found)
+        # A difference that does not matter is none, however sure one may be of it.
+        assert not told(of_entities(rng, 2000), of_entities(rng, 50_000, 0.2))["hour_0"].drifted
+        shifted = told(of_entities(rng, 2000), of_entities(rng, rows, 0.8))
+        assert [name for name, one in shifted.items() if one.drifted][:1] == ["hour_0"]
+    # As for weeks: 3 on average, and more than 9 once in a thousand times.
+    assert significant <= 9
+    assert alarms <= significant
+
+
+def test_too_few_entities_never_alarm() -> None:
+    rng = np.random.default_rng(1)
+    few, many = FEWEST_ROWS - 1, FEWEST_ROWS
+    assert told(of_entities(rng, many), of_entities(rng, many, 9.0))["hour_0"].drifted
+    assert not told(of_entities(rng, few), of_entities(rng, many, 9.0))["hour_0"].drifted
+    found = told(of_entities(rng, many), of_entities(rng, few, 9.0))["hour_0"]
+    assert (found.drifted, found.p_value, found.rows) == (False, 1.0, few)
+    steady = {"always": np.ones((1, many))}
+    assert not told(steady, steady)["always"].drifted
 
 
 def test_what_is_usual_by_hand() -> None:

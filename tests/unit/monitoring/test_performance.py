@@ -116,6 +116,7 @@ def test_dates_are_measured_on_final_labels_of_the_published_version(
         _rows(spark, tables.labels().schema, known),
         tables,
         {DAY: 2},
+        {DAY: DAY},
         NOW,
     )
     by = {
@@ -181,6 +182,7 @@ def test_numbers_and_classes_are_measured_by_their_own_metrics(
         _rows(spark, tables.labels().schema, known),
         tables,
         {DAY: 2},
+        {DAY: DAY},
         NOW,
     )
     by = {m.metric: m for m in measure(found, target_of(plan.usecase), (), {DAY: 2})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from jobs.lake.tables import Tables
 from jobs.lake.tombstones import Tombstones
 from jobs.prediction.feedback import ERASED, NO_CLASS, sorted_out
 from jobs.settings import Settings
+from tests.unit import readers
 from tests.unit.learning import parcels
 from tests.unit.places import placed
 
@@ -50,3 +52,23 @@ def test_what_was_erased_is_not_taken_in_again(settings: Settings, tmp_path: Pat
     found = sorted_out(plan, [row(n, label=True) for n in range(4)])
     assert [each["parcel"] for each in found.rows] == [0, 3]
     assert found.left_out == {ERASED: 2}
+
+
+def test_what_was_erased_by_its_date_is_known_where_that_is_beside_the_key(
+    settings: Settings, tmp_path: Path
+) -> None:
+    plan = readers.plan(placed(settings, tmp_path), readers.DATED)
+    columns = plan.usecase.sources["people"].columns
+    root, day = Tables(plan).root, readers.START
+    stone = {"reader": "1", "joined": str(day)}
+    Tombstones.read(root).with_another(stone, [columns]).write(root)
+    rows = [
+        {"reader": reader, "prediction_date": date, "label": True, "_given": 1}
+        for reader, date in ((1, day), (1, day + dt.timedelta(days=1)), (2, day))
+    ]
+    found = sorted_out(plan, rows)
+    assert [(row["reader"], row["prediction_date"]) for row in found.rows] == [
+        (1, day + dt.timedelta(days=1)),
+        (2, day),
+    ]
+    assert found.left_out == {ERASED: 1}

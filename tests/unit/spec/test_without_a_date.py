@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from jobs.usecase import UseCase
 from tests.unit.spec.lending import refusal
 
 READERS = """\
@@ -66,3 +68,14 @@ def test_an_entity_without_a_date_has_one_row_and_no_days(
 ) -> None:
     assert old in READERS
     assert refusal(tmp_path, READERS.replace(old, new, 1)).startswith(f"usecase.yaml:{said}")
+
+
+@pytest.mark.parametrize("date", ["", ", date: day"])
+def test_people_may_give_labels_of_entities_whose_date_is_not_in_the_key(date: str) -> None:
+    maturity = ", maturity: 3 days" if date else ""
+    written = READERS.replace("entity: {key: [reader]", f"entity: {{key: [reader]{date}").replace(
+        "gave_up}\nf", f"gave_up, feedback: true{maturity}}}\nsplit: {{by: random}}\nf"
+    )
+    found = UseCase.model_validate(yaml.safe_load(written))
+    assert found.label.feedback
+    assert found.entity.labelled == (("reader", "prediction_date") if date else ("reader",))
