@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from jobs.declared import DATE
+
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 # Of the facts' sums: when a window has one, and whose it is.
 GROUP, KEY, ENTERS = "_group", "_key", "_enters"
-DATE = "prediction_date"
 
 
 def last_of(days: int) -> str:

@@ -19,8 +19,9 @@ import pyarrow as pa
 from pyspark.sql import functions as f
 from pyspark.sql.types import LongType, StructField, StructType
 
+from jobs.declared import DATE
 from jobs.features.known import FIRST, LAST
-from jobs.features.running import DATE, ENTERS, GROUP, KEY, beside, key_of, last_of
+from jobs.features.running import ENTERS, GROUP, KEY, beside, key_of, last_of
 from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 
@@ -65,6 +66,11 @@ class Grouping:
     sums: tuple[Sum, ...]
 
 
+def quoted(name: str) -> str:
+    """A column by its name in SQL, where words such as `null` are something else."""
+    return f"`{name}`"
+
+
 def lagged(
     rows: DataFrame,
     facts: DataFrame,
@@ -85,7 +91,7 @@ def lagged(
     daily = _daily(facts, groupings, sums, dates)
     columns = rows.columns
     keys = [f"{_key(each.rows)} as {key_of(place)}" for place, each in enumerate(groupings)]
-    asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE)} as {CHUNK}")
+    asked = rows.selectExpr(*map(quoted, columns), *keys, f"{_chunk(DATE)} as {CHUNK}")
     wanted = {
         grouping.name: {each.name: (each.measure, each.days) for each in grouping.sums}
         for grouping in groupings
