@@ -62,7 +62,7 @@ class Attempt(Protocol):
 
 def train(
     ctx: Context,
-    reading: AbstractContextManager[None] | None = None,
+    reading: AbstractContextManager[object] | None = None,
     attempt: Attempt | None = None,
 ) -> StepResult:
     """Fit all candidates on what was known at the cutoff, and keep them in a new MLflow run.
