@@ -18,6 +18,7 @@ import typer
 
 from jobs import display
 from jobs.errors import DaybreakError, Refused, WrongUsage
+from jobs.prediction.roles import Role
 
 if TYPE_CHECKING:
     from jobs.conform.quarantine import Which
@@ -482,16 +483,12 @@ def erase(
 
 @app.command("warehouse-url")
 def warehouse_url(
-    role: Annotated[str, typer.Option(help="reader, labeller, publisher or owner.")] = "reader",
+    role: Annotated[Role, typer.Option(help="As which role.")] = "reader",
 ) -> None:
     """Print a URL of the warehouse that psql takes. It holds the role's password."""
     from jobs.prediction.warehouse import url
 
-    if role not in ("reader", "labeller", "publisher", "owner"):
-        raise WrongUsage(
-            f"There is no role {role!r}.", "Roles: reader, labeller, publisher, owner."
-        )
-    typer.echo(url(_settings(), role))  # type: ignore[arg-type]  # checked on the line above
+    typer.echo(url(_settings(), role))
 
 
 def _suggest(use_case: str, as_json: bool) -> None:

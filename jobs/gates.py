@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from jobs.context import Context
@@ -27,13 +27,17 @@ NIGHTS_BEFORE = 7
 TOO_MANY_GONE = 0.5
 
 
-def let_through(context: Context, layer: str) -> dict[str, int]:
+def let_through(context: Context, layer: str, require_turn: Callable[[], None]) -> dict[str, int]:
     """Validate every staged table of a layer and, if all pass, commit them all.
 
     Gives the rows of each table that was committed now; a table committed before is left alone.
 
+    Args:
+        require_turn: raises if the right to change the lake was lost during the validation.
+
     Raises:
         Refused: a table failed; nothing of the layer was committed, and its rows stay staged.
+        Unavailable: the right was lost; nothing was committed.
         GateBroken: the check itself could not be made.
     """
     spark = context.engine.session()
@@ -48,6 +52,8 @@ def let_through(context: Context, layer: str) -> dict[str, int]:
         staged.table.name: _validate(context, layer, staged, days.get(staged.table.name, {}))
         for staged in waiting
     }
+
+    require_turn()
 
     def commit(staged: Staged) -> None:
         if layer == "silver":

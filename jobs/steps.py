@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.conform.stage import Conforming
+    from jobs.prediction.turn import LakeTurn
 
 # What the operating system says of a disk, or of a user's share of it, that is full.
 FULL = ("No space left on device", "Disk quota exceeded")
@@ -237,8 +238,8 @@ def gate(context: Context) -> StepResult:
     from jobs.gates import let_through, pages
 
     layer = str(context.options.get("layer"))
-    with _turn(context, f"gate {layer}"):
-        rows = let_through(context, layer)
+    with _turn(context, f"gate {layer}") as turn:
+        rows = let_through(context, layer, turn.require)
     return _result(
         context,
         "gate",
@@ -427,7 +428,7 @@ def _and(count: int, what: str) -> str:
 
 
 @contextmanager
-def _turn(context: Context, doing: str, beside: str | None = None) -> Iterator[None]:
+def _turn(context: Context, doing: str, beside: str | None = None) -> Iterator[LakeTurn]:
     """The right to change the lake; see `jobs.prediction.turn`.
 
     What only stages goes on beside other such work, and so do labels, which nothing else that
@@ -437,8 +438,8 @@ def _turn(context: Context, doing: str, beside: str | None = None) -> Iterator[N
 
     plan = context.plan
     doing = f"{doing} {plan.name} {context.dates}"
-    with lake_turn(plan.settings, plan.name, doing, beside):
-        yield
+    with lake_turn(plan.settings, plan.name, doing, beside) as turn:
+        yield turn
 
 
 def _require_tonight(context: Context, done: list[Conforming]) -> None:

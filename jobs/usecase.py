@@ -240,7 +240,7 @@ class Rule(Spec):
 
 
 class Format(Spec):
-    """How the files are written. Everything but `type` and `encoding` is about CSV only."""
+    """How the files are written."""
 
     type: Literal["csv", "jsonl", "parquet", "delta"] = Field(
         default="csv",
@@ -248,14 +248,29 @@ class Format(Spec):
         "with `landing` naming its folder, of which the newest version counts.",
     )
     delimiter: str = Field(
-        default=",", min_length=1, max_length=1, description="The character between two values."
+        default=",",
+        min_length=1,
+        max_length=1,
+        description="Of CSV: the character between two values.",
     )
     encoding: str = Field(default="utf-8", description="How text is written, by Python's name.")
-    null: tuple[str, ...] = Field(default=("", "NA"), description="Texts that mean missing.")
+    null: tuple[str, ...] | None = Field(
+        default=None,
+        description="Texts that mean missing, beside what is missing in the file itself: of CSV "
+        "the empty one and `NA`, of others none.",
+    )
     final_newline: Literal["required", "optional"] = Field(
         default="required",
-        description="`required`: a file that does not end with a newline was cut off.",
+        description="`required`: a file that does not end with a newline was cut off. Parquet and "
+        "Delta know it themselves.",
     )
+
+    @property
+    def nothing(self) -> tuple[str, ...]:
+        """The texts that mean missing."""
+        if self.null is None:
+            return ("", "NA") if self.type == "csv" else ()
+        return self.null
 
 
 class Arrives(Spec):

@@ -199,8 +199,10 @@ def _said(sheet: Sheet) -> str:
     said = [f"From {sheet.path.name}: {sheet.rows.said}. min and max have room on either side."]
     if sheet.rows.malformed:
         said.append(f"{len(sheet.rows.malformed):,} records could not be split.")
-    if nothing := sheet.spec.format.null[len(Format().null) :]:
-        said.append(f"{', '.join(nothing)} means in every column that there is no value.")
+    form = sheet.spec.format
+    if nothing := form.nothing[len(Format(type=form.type).nothing) :]:
+        texts = ", ".join(each.strip() or "an empty text" for each in nothing)
+        said.append(f"{texts} means in every column that there is no value.")
     said += [
         f"In {each.name} some values are no {each.type}, such as {each.mistakes[0]!r}: these rows "
         "go to quarantine."

@@ -20,7 +20,7 @@ from jobs.usecase import Column
 Type = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
 # What people write where there is nothing, beside what a source takes for it anyway.
-NOTHING = {"n/a", "nan", "none", "null", "nil", "?", "-", ".", "#n/a", "(null)", "\\n"}
+NOTHING = {"", "na", "n/a", "nan", "none", "null", "nil", "?", "-", ".", "#n/a", "(null)", "\\n"}
 # So small a share of texts that do not read as a type may be mistakes.
 MISTAKES = 0.01
 EXAMPLES = 3
@@ -184,8 +184,8 @@ def _found(there: pd.Series) -> tuple[Found, tuple[str, ...]]:
         return Found(Column(type=best)), nothing
     if dates := of_texts(left, MISTAKES):
         return dates, nothing
-    # Of words, "none" is one like others.
-    return Found(Column(type="string")), ()
+    # Of words, "none" is one like others; a blank is not.
+    return Found(Column(type="string")), tuple(each for each in nothing if not each.strip())
 
 
 def names_of(headers: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:

@@ -137,4 +137,4 @@ class _Sample:
 
 def landed_file(name: str, source: str, size: int, at: dt.datetime) -> LandedFile:
     """A file that is not in the landing folder yet, as if it were."""
-    return LandedFile(name, source, at.date(), size, at)
+    return LandedFile(name, source, at.date(), size, at, at)

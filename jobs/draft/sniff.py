@@ -118,7 +118,7 @@ def _looked(path: Path, name: str, kind: str, encoding: str) -> tuple[Sheet | No
     found = profiles(rows, names)
     if nothing := sorted({text for each in found.values() for text in each.nothing}):
         # A file has one list of them: they are missing in every column.
-        form = form.model_copy(update={"null": (*form.null, *nothing)})
+        form = form.model_copy(update={"null": (*form.nothing, *nothing)})
         spec = spec.model_copy(update={"format": form})
         there = {name: rows.frame[name].where(~rows.frame[name].isin(nothing)) for name in names}
         rows = replace(rows, frame=rows.frame.assign(**there))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -57,6 +57,10 @@ class Entity:
                     f"Write it like {' or '.join(WRITTEN[kind][1] for kind in kinds)}.",
                 )
 
+    def is_told_by(self, columns: Set[str]) -> bool:
+        """Whether rows with these columns say if they are the entity's."""
+        return self.values.keys() <= columns
+
     def owns(self, columns: Mapping[str, Column]) -> Callable[[Mapping[str, str | None]], bool]:
         """Says of a record, given by declared column as text, whether it is the entity's."""
         wanted = {n: said(columns[n], value) for n, value in self.values.items()}
@@ -83,7 +87,7 @@ class Entity:
     def typed_in(self, schema: StructType) -> Expression:
         """Which rows of a table with typed columns are the entity's; none if it lacks one."""
         kinds = {each.name: each.dataType for each in schema.fields}
-        if not self.values.keys() <= kinds.keys():
+        if not self.is_told_by(kinds.keys()):
             return f.lit(False)
         same = (f.col(n) == _cast(f.lit(v), kinds[n]) for n, v in self.values.items())
         return reduce(and_, same)

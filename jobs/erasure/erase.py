@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -111,6 +111,7 @@ def erase(
 
     Raises:
         WrongUsage: no source has all of these columns, or a value is not of its column's type.
+        Refused: another source keeps them of the same files without declaring them.
         Unavailable: the warehouse or MLflow does not answer.
     """
     named = Entity(dict(entity))
@@ -122,14 +123,34 @@ def erase(
 def _sources(context: Context, entity: Entity) -> dict[str, Source]:
     """The sources that have all of the columns."""
     sources, names = context.plan.usecase.sources, entity.values.keys()
-    found = {name: each for name, each in sources.items() if names <= each.columns.keys()}
+    found = {name: each for name, each in sources.items() if entity.is_told_by(each.columns.keys())}
     if not names or not found:
         raise WrongUsage(
             f"No source of {context.plan.name} has the columns {sorted(names)}.",
             "Name the entity by columns of a source: --key customer_id=42.",
         )
     entity.require_known(found.values())
+    _require_declared(context, found, names)
     return found
+
+
+def _require_declared(context: Context, found: Mapping[str, Source], names: Set[str]) -> None:
+    """Refuse if the entity is in rows of another source that do not say so by a column.
+
+    Raises:
+        Refused: such a source takes the same files, and keeps what it does not declare.
+    """
+    files_of = {each.landing: name for name, each in found.items()}
+    for name, each in context.plan.usecase.sources.items():
+        if name not in found and each.landing in files_of and each.drift == "keep_extra":
+            lacking = ", ".join(sorted(names - each.columns.keys()))
+            raise Refused(
+                f"sources.{name} of {context.plan.name} takes the files of "
+                f"{files_of[each.landing]} and does not declare {lacking}: which of its rows are "
+                "the entity's cannot be told.",
+                f"Declare {lacking} in sources.{name} too, remove {context.tables.root}, run the "
+                "steps from ingest on for all dates, then erase.",
+            )
 
 
 @dataclass

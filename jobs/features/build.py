@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
+from jobs.declared import DATE
 from jobs.errors import Refused
 from jobs.features.declared import declared
 from jobs.features.inputs import FeatureInputs
 from jobs.features.known import cutoff_of
-from jobs.features.running import DATE
 from jobs.lake.tables import FEATURE_TYPES
 from jobs.plan import Dates, Plan
 from jobs.transforms.step import Kind

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
-from jobs.declared import AsOf, Join
+from jobs.declared import DATE, AsOf, Join
 from jobs.features.inputs import FeatureInputs
 from jobs.features.known import FIRST, LAST, cutoff_of
-from jobs.features.running import DATE
 from jobs.features.windowed import windowed
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def declared(inputs: FeatureInputs) -> DataFrame:
         else:
             rows = _newest(inputs, rows, join, join.as_of)
     for name, expression in spec.expressions.items():
-        rows = rows.selectExpr("*", f"({expression}) as {name}")
+        rows = rows.withColumn(name, f.expr(expression))
     return windowed(inputs, rows)
 
 

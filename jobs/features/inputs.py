@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
 
+from jobs.declared import DATE
 from jobs.errors import WrongUsage
 from jobs.features.known import FIRST, LAST, seen, seen_on
-from jobs.features.running import DATE
 from jobs.plan import Dates
 from jobs.usecase import UseCase
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from jobs.declared import DATE
+
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 # Of the facts' sums: when a window has one, and whose it is.
 GROUP, KEY, ENTERS = "_group", "_key", "_enters"
-DATE = "prediction_date"
 # Of no facts, what the smallest or the largest stands at.
 NONE = {"min": 2**63 - 1, "max": -(2**63 - 1)}
 BETTER = {"min": np.minimum, "max": np.maximum}

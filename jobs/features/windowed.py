@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pyspark.sql import functions as f
+
 from jobs.declared import Window
 from jobs.features.inputs import FeatureInputs
 from jobs.features.known import FIRST, LAST
-from jobs.features.windows import DAY, End, Grouping, Sum, lagged
+from jobs.features.windows import DAY, End, Grouping, Sum, lagged, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -40,7 +42,8 @@ def windowed(inputs: FeatureInputs, rows: DataFrame) -> DataFrame:
     for place, window in enumerate(windows):
         for name, days in window.columns.items():
             made[name] = _value(window, placed[place], days, made)
-    return rows.selectExpr(*columns, *[f"{value} as {name}" for name, value in made.items()])
+    values = [f.expr(value).alias(name) for name, value in made.items()]
+    return rows.select(*columns, *values)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _facts(
     names = dict.fromkeys(name for window in windows.values() for name in window.by.values())
     for name in names:
         if name not in facts.columns:
-            facts = facts.selectExpr("*", f"({expressions[name]}) as {name}")
+            facts = facts.withColumn(name, f.expr(expressions[name]))
     measures = {}
     for place, window in windows.items():
         value = f"cast(({window.measure or 'true'}) as double)"
@@ -96,8 +99,8 @@ def _facts(
         scaled = f"cast(round({value} * {SCALE}) as long)"
         measures[placed[place].total] = f"if({counts}, {scaled}, null)"
         measures[placed[place].number] = f"if({counts}, 1L, null)"
-    made = [f"{value} as {name}" for name, value in measures.items()]
-    return facts.selectExpr(*dict.fromkeys([DAY, FIRST, LAST, *names]), *made)
+    made = [f.expr(value).alias(name) for name, value in measures.items()]
+    return facts.select(*dict.fromkeys([DAY, FIRST, LAST, *names]), *made)
 
 
 def _groupings(windows: Mapping[int, Window], placed: Mapping[int, _Sums]) -> list[Grouping]:
@@ -111,7 +114,10 @@ def _groupings(windows: Mapping[int, Window], placed: Mapping[int, _Sums]) -> li
     # Where nothing must be equal, all facts are one group.
     return [
         Grouping(
-            group, tuple(of.values()) or ("true",), tuple(of) or ("true",), tuple(wanted[group])
+            group,
+            tuple(map(quoted, of.values())) or ("true",),
+            tuple(map(quoted, of)) or ("true",),
+            tuple(wanted[group]),
         )
         for group, of in by.items()
     ]

@@ -19,8 +19,9 @@ import pyarrow as pa
 from pyspark.sql import functions as f
 from pyspark.sql.types import LongType, StructField, StructType
 
+from jobs.declared import DATE
 from jobs.features.known import FIRST, LAST
-from jobs.features.running import DATE, ENTERS, GROUP, KEY, NONE, beside, key_of, last_of
+from jobs.features.running import ENTERS, GROUP, KEY, NONE, beside, key_of, last_of
 from jobs.lake.local_rows import local_rows
 from jobs.plan import Dates
 
@@ -91,6 +92,11 @@ class Grouping:
     values: tuple[Sum | End, ...]
 
 
+def quoted(name: str) -> str:
+    """A column by its name in SQL, where words such as `null` are something else."""
+    return f"`{name}`"
+
+
 def lagged(
     rows: DataFrame,
     facts: DataFrame,
@@ -115,7 +121,7 @@ def lagged(
     daily = _daily(facts, groupings, values, dates)
     columns = rows.columns
     keys = [f"{_key(each.rows)} as {key_of(place)}" for place, each in enumerate(groupings)]
-    asked = rows.selectExpr(*columns, *keys, f"{_chunk(DATE)} as {CHUNK}")
+    asked = rows.selectExpr(*map(quoted, columns), *keys, f"{_chunk(DATE)} as {CHUNK}")
     wanted = {
         grouping.name: {each.name: (each.column, each.days, each.do) for each in grouping.values}
         for grouping in groupings

@@ -79,7 +79,7 @@ def _open(text: Text, spec: Source, split: _Split) -> csv.CSVStreamingReader:
             csv.ConvertOptions(
                 check_utf8=False,
                 column_types=dict.fromkeys(headers, pa.string()),
-                null_values=list(spec.format.null),
+                null_values=list(spec.format.nothing),
                 strings_can_be_null=True,
             ),
         )

@@ -1,7 +1,8 @@
 """JSON lines: one object a line, gzipped or not.
 
 Numbers keep the digits they are written with, and a nested value is kept as JSON. A key that some
-records lack is missing in those; one that all lack is missing in the file.
+records lack, or have with a text that means missing, is missing in those; one that all lack is
+missing in the file.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Records:
     def __init__(self, spec: Source, limits: Limits) -> None:
         self.seen = 0
         self.keys: set[str] = set()
-        self._limits = limits
+        self._limits, self._nothing = limits, spec.format.nothing
         self._names = [*spec.columns, "_extra", "_malformed"]
         self._column = {
             header: name for name, column in spec.columns.items() for header in column.headers(name)
@@ -95,7 +96,8 @@ class _Records:
         if UNFIT.search(PAIR.sub(b"", line)):
             return {"_malformed": f"holds a character that is none: {shortened(line.decode())}"}
         self.keys |= found.keys()
-        row = {self._column[key]: text_of(found[key]) for key in found if key in self._column}
+        texts = {self._column[key]: text_of(found[key]) for key in found if key in self._column}
+        row = {name: None if text in self._nothing else text for name, text in texts.items()}
         for name, value in row.items():
             if value is not None and len(value) > self._limits.value:
                 said = f"field {name} holds {len(value.encode()):,} bytes: {shortened(value)}"

@@ -32,6 +32,7 @@ class LandedFile:
         batch_date: the day in its path; for a snapshot the local date of its arrival.
         size: bytes as stored.
         arrived_at: when it could be known (aware, UTC).
+        written_at: when it was last written, or moved, by the store's own clock (aware, UTC).
         problem: why it must not be opened; empty if it may be.
     """
 
@@ -40,6 +41,7 @@ class LandedFile:
     batch_date: dt.date
     size: int
     arrived_at: dt.datetime
+    written_at: dt.datetime
     problem: str = ""
 
 
@@ -74,6 +76,7 @@ def landed(plan: Plan, source: str, dates: Dates | None) -> list[LandedFile]:
             patterns[each.pattern] or at.astimezone(plan.usecase.zone).date(),
             each.size,
             at,
+            each.written,
             each.problem,
         )
         for each, at in zip(found, arrivals, strict=True)

@@ -22,12 +22,15 @@ from jobs.lake.table import Table
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Outcome = Literal["taken", "duplicate", "refused"]
+Outcome = Literal["taken", "duplicate", "unchanged", "refused"]
+
+# S3 tells the time in whole seconds, and a file may be written twice within the tick of a clock.
+TICK = dt.timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file and what became of it; `reason` is empty if it was taken."""
+    """One file and what became of it; `reason` is empty if it was taken or has not changed."""
 
     inspected: Inspected
     outcome: Outcome
@@ -39,21 +42,34 @@ class Seen:
     """What the ledger knows of one source.
 
     Attributes:
-        settled: name, size and arrival of files that need not be looked at again.
+        settled: content of files that were taken or are duplicates by name, size and arrival, and
+            when each was last looked at.
         refused: content and reason of refused files by name, size and arrival.
         newest: the content last taken under each name, and when it arrived.
         contents: a name under which each content was taken for a day.
         last: of all contents the one that was taken last, and its name.
     """
 
-    settled: set[tuple[str, int, dt.datetime]] = field(default_factory=set)
+    settled: dict[tuple[str, int, dt.datetime], tuple[str, dt.datetime]] = field(
+        default_factory=dict
+    )
     refused: dict[tuple[str, int, dt.datetime], tuple[str, str]] = field(default_factory=dict)
     newest: dict[str, tuple[str, dt.datetime]] = field(default_factory=dict)
     contents: dict[tuple[dt.date, str], str] = field(default_factory=dict)
     last: tuple[str, str] | None = None
 
     def is_settled(self, file: LandedFile) -> bool:
-        return identity(file) in self.settled
+        """Whether a file need not be looked at again: it has not been written since.
+
+        Who writes other content of the same size may say that it arrived when the old one did.
+        """
+        known = self.settled.get(identity(file))
+        return known is not None and file.written_at + TICK <= known[1]
+
+    def is_unchanged(self, inspected: Inspected) -> bool:
+        """Whether a file has the content that it had when it was last looked at."""
+        known = self.settled.get(identity(inspected.file))
+        return known is not None and known[0] == inspected.sha256
 
     def is_news(self, entry: Entry) -> bool:
         """Whether an entry says something that the ledger does not."""
@@ -62,7 +78,7 @@ class Seen:
 
 
 def judge(seen: Seen, inspected: list[Inspected], now: dt.datetime, *, by_day: bool) -> list[Entry]:
-    """Taken, duplicate or refused, each in the light of those before it.
+    """Taken, duplicate, unchanged or refused, each in the light of those before it.
 
     Other content under a known name is a correction, also if another file has the same, or if the
     file was put back to older content of its own. What is said to have arrived no later than the
@@ -80,6 +96,8 @@ def judge(seen: Seen, inspected: list[Inspected], now: dt.datetime, *, by_day: b
         twin = contents.get((day, sha)) if by_day else repeated
         if each.reason:
             entry = Entry(each, "refused", each.reason)
+        elif seen.is_unchanged(each) and (not before or before[0] == sha):
+            entry = Entry(each, "unchanged", "")
         elif before and before[0] == sha:
             entry = Entry(each, "duplicate", "was delivered again with the same content")
         elif twin and not before:
@@ -104,15 +122,21 @@ def seen(spark: SparkSession, ledger: Table) -> Mapping[str, Seen]:
     found: dict[str, Seen] = defaultdict(Seen)
     if not ledger.exists():
         return found
-    rows = ledger.read(spark).withColumn("micros", f.unix_micros("_arrived_at")).collect()
-    rows.sort(key=lambda row: (row["micros"], row["seen_at"]))
+    # Moments as numbers: the process's own time zone has an hour that is ambiguous.
+    rows = (
+        ledger.read(spark)
+        .withColumn("arrived", f.unix_micros("_arrived_at"))
+        .withColumn("looked", f.unix_micros("seen_at"))
+        .collect()
+    )
+    rows.sort(key=lambda row: (row["arrived"], row["looked"]))
     for row in rows:
         of_source = found[row["source"]]
-        key = (row["_file"], row["bytes"], moment(row["micros"]))
+        key = (row["_file"], row["bytes"], moment(row["arrived"]))
         if row["outcome"] == "refused":
             of_source.refused[key] = (row["_sha256"], row["reason"])
             continue
-        of_source.settled.add(key)
+        of_source.settled[key] = (row["_sha256"], moment(row["looked"]))
         if row["outcome"] == "taken":
             name, sha = row["_file"], row["_sha256"]
             of_source.newest[name] = (sha, key[2])

@@ -75,7 +75,9 @@ def as_text(
     columns = [
         pa.nulls(rows, pa.string())
         if header is None
-        else _text(batch[header], whole=spec.columns[name].type == "integer")
+        else _without(
+            _text(batch[header], whole=spec.columns[name].type == "integer"), spec.format.nothing
+        )
         for name, header in layout.columns.items()
     ]
     numbers = pa.array(range(before + 1, before + 1 + rows), pa.int64())
@@ -120,6 +122,14 @@ def _text(values: pa.Array, *, whole: bool) -> pa.Array:
         safe = pc.if_else(small, numbers, 0.0).cast(pa.int64()).cast(pa.string())
         return pc.if_else(small, safe, numbers.cast(pa.string()))
     return values.cast(pa.string())
+
+
+def _without(texts: pa.Array, nothing: tuple[str, ...]) -> pa.Array:
+    """The texts, null where one means missing."""
+    if not nothing:
+        return texts
+    missing = pc.is_in(texts, value_set=pa.array(nothing, texts.type))
+    return pc.if_else(missing, pa.scalar(None, texts.type), texts)
 
 
 def _extra(batch: pa.RecordBatch, names: tuple[str, ...]) -> pa.Array:

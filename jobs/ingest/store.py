@@ -50,6 +50,7 @@ PASSING = {
 class Found:
     """A stored file: its name below the root, size in bytes, and when it was last written.
 
+    Whoever writes a file may say `modified` of it; `written` is by the clock of the store itself.
     `pattern` is the one it matched; `problem` says why the file must not be opened, if so.
     """
 
@@ -57,6 +58,7 @@ class Found:
     pattern: str
     size: int
     modified: dt.datetime
+    written: dt.datetime
     problem: str = ""
 
 
@@ -170,6 +172,7 @@ def _found(path: Path, pattern: str, root: Path, inside: Path) -> Found | None:
         stat.st_size,
         # Spark keeps microseconds: without cutting here, a file would never equal its entry.
         moment(stat.st_mtime_ns // 1000),
+        moment(stat.st_ctime_ns // 1000),
         "is a link to a place outside the landing folder" if outside else "",
     )
 
@@ -200,7 +203,7 @@ class Bucket:
                     name = each["Key"].removeprefix(self._key(""))
                     if pattern := match(name):
                         at = each["LastModified"].astimezone(dt.UTC)
-                        found.append(Found(name, pattern, each["Size"], at, _leaves(name)))
+                        found.append(Found(name, pattern, each["Size"], at, at, _leaves(name)))
         return sorted(found, key=lambda each: each.name)
 
     def arrivals(self, found: list[Found]) -> list[dt.datetime]:

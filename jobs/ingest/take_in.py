@@ -63,7 +63,8 @@ def take_in(
     was killed between the two, or beside one whose Spark job has outlived it, doubles nothing.
     A file refused does not stop the others, and is looked at again the next time. A file whose
     content changed under its name is taken in again, as a correction that arrived when it was
-    written.
+    written; what was written since it was last looked at is looked at, whatever it says of its
+    size and arrival.
 
     Args:
         sources: by name, the file dates of a daily source; None takes all files of a snapshot.

@@ -84,7 +84,8 @@ class Tables:
     def ledger(self) -> Table:
         """Every file ever looked at: taken, or not and why.
 
-        `outcome` is `taken`, `duplicate` or `refused`; `bytes` is the size as delivered.
+        `outcome` is `taken`, `duplicate`, `unchanged` or `refused`; `bytes` is the size as
+        delivered.
         """
         return Table(
             name="bronze.ledger",

@@ -103,7 +103,7 @@ class Fold:
 
 
 def cross_validate(
-    ctx: Context, reading: AbstractContextManager[None], say: Callable[[str], None]
+    ctx: Context, reading: AbstractContextManager[object], say: Callable[[str], None]
 ) -> CrossValidation:
     """Fit and judge all candidates on each fold of the labelled rows of `ctx.dates`, as known now.
 

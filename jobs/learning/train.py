@@ -66,7 +66,7 @@ class Attempt(Protocol):
 
 def train(
     ctx: Context,
-    reading: AbstractContextManager[None] | None = None,
+    reading: AbstractContextManager[object] | None = None,
     attempt: Attempt | None = None,
     people: People | None = None,
 ) -> StepResult:

@@ -9,9 +9,9 @@ import psycopg
 from psycopg import sql
 
 from jobs.errors import Refused
+from jobs.prediction.roles import Role
 from jobs.prediction.warehouse import (
     Connection,
-    Role,
     connect_to,
     conninfo,
     login,

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from jobs.errors import Refused
-from jobs.plan import Plan
 from jobs.prediction.warehouse import Connection, translated
+
+if TYPE_CHECKING:
+    # Whoever looks a key up has no use case.
+    from jobs.plan import Plan
 
 Kind = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 SQL_TYPES: dict[str, sql.SQL] = {

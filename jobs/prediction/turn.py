@@ -34,13 +34,37 @@ REMIND_SECONDS = 60.0
 _LOCK = sql.SQL("SELECT {}{}(hashtextextended(%s, 0))")
 
 
+@dataclass(frozen=True)
+class LakeTurn:
+    """The right to change the tables of a use case, which is lost with its connection."""
+
+    use_case: str
+    connection: Connection
+
+    def require(self) -> None:
+        """Say if the turn is lost, as it is when Postgres was started anew.
+
+        Raises:
+            Unavailable: it is, and another may work on the lake by now.
+        """
+        try:
+            self.connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise Unavailable(
+                f"The warehouse was lost while working on {self.use_case}'s lake, and with it the "
+                "right to change it.",
+                "Run the step again: it goes on from what is there.",
+            ) from error
+
+
 @contextmanager
 def lake_turn(
     settings: Settings, use_case: str, doing: str, beside: str | None = None
-) -> Iterator[None]:
+) -> Iterator[LakeTurn]:
     """Hold the right to change the tables of a use case in the lake.
 
-    Who has to wait says so in its log, with who is before it.
+    Who has to wait says so in its log, with who is before it. Work during which the right was lost
+    has failed: it may have gone on beside another's, and is done again.
 
     Args:
         beside: names work that may go on beside other such work, because no two of it write to
@@ -48,7 +72,8 @@ def lake_turn(
             None: nothing else goes on.
 
     Raises:
-        Unavailable: somebody else holds it for an hour, or the warehouse does not answer.
+        Unavailable: somebody else holds it for an hour, the warehouse does not answer, or the
+            right was lost.
     """
     me = f"daybreak {doing} {socket.gethostname()[:20]}:{os.getpid()}"
     key, what = f"daybreak:lake:{settings.lake}:{use_case}", f"working on {use_case}'s lake"
@@ -57,7 +82,9 @@ def lake_turn(
         if beside:
             held.enter_context(turn(connection, f"{key}:{beside}", what, LAKE_SECONDS))
         held.enter_context(turn(connection, key, what, LAKE_SECONDS, shared=bool(beside)))
-        yield
+        mine = LakeTurn(use_case, connection)
+        yield mine
+        mine.require()
 
 
 def publish_turn(

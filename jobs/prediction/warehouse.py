@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, LiteralString
+from typing import Any, LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -13,9 +13,9 @@ from psycopg.abc import Params
 from psycopg.conninfo import make_conninfo
 
 from jobs.errors import Refused, Unavailable
+from jobs.prediction.roles import Role
 from jobs.settings import Settings
 
-Role = Literal["owner", "publisher", "reader", "labeller"]
 Connection = psycopg.Connection[tuple[Any, ...]]
 Statement = LiteralString | bytes | sql.SQL | sql.Composed
 

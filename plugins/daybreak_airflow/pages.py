@@ -9,6 +9,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
+from daybreak_airflow.addresses import GATES
 from jobs.lake import files
 from jobs.quality.kept import GateAnswer, answers_of
 from jobs.settings import Settings
@@ -34,7 +35,7 @@ MAY_SEE = [Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))]
 app = FastAPI(title="Daybreak", docs_url=None, redoc_url=None, openapi_url=None)
 
 
-@app.get("/gates/{dag_id}/{batch}", dependencies=MAY_SEE)
+@app.get(GATES, dependencies=MAY_SEE)
 def gates(dag_id: str, batch: str) -> HTMLResponse:
     """What the gates of a run's dates said, table by table."""
     found = _answers(dag_id, batch)
@@ -55,7 +56,7 @@ def gates(dag_id: str, batch: str) -> HTMLResponse:
     )
 
 
-@app.get("/gates/{dag_id}/{batch}/{table}/{name}", dependencies=MAY_SEE)
+@app.get(f"{GATES}/{{table}}/{{name}}", dependencies=MAY_SEE)
 def data_docs(dag_id: str, batch: str, table: str, name: str) -> HTMLResponse:
     """The Data Docs of one validation of a table."""
     found = [each for each in _answers(dag_id, batch) if (each.table, each.name) == (table, name)]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 
+from daybreak_airflow.addresses import PAGES
+
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
@@ -18,7 +20,7 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class DaybreakPlugin(AirflowPlugin):
-    """Daybreak's pages, below `/daybreak` of Airflow's server."""
+    """Daybreak's pages, on Airflow's server."""
 
     name = "daybreak"
-    fastapi_apps = [{"name": "daybreak", "app": pages, "url_prefix": "/daybreak"}]  # noqa: RUF012
+    fastapi_apps = [{"name": "daybreak", "app": pages, "url_prefix": PAGES}]  # noqa: RUF012

@@ -17,6 +17,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
+from daybreak_airflow.addresses import GATES, PAGES
 from daybreak_airflow.dates import Asked, When
 from jobs.errors import DaybreakError, NotLanded, Unavailable
 from jobs.plan import Dates, Plan
@@ -114,7 +115,8 @@ class GateLink(BaseOperatorLink):
         if not isinstance(operator, JudgingStepOperator) or not operator.dates:
             return ""
         server = urlsplit(conf.get("api", "base_url", fallback="/"))
-        return f"{server.path.rstrip('/')}/daybreak/gates/{operator.dag_id}/{operator.dates}"
+        page = GATES.format(dag_id=operator.dag_id, batch=operator.dates)
+        return f"{server.path.rstrip('/')}{PAGES}{page}"
 
 
 class JudgingStepOperator(StepOperator):

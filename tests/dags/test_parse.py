@@ -80,7 +80,8 @@ def test_a_process_of_airflow_loads_the_plugin_but_not_its_pages(
     airflow_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(PROJECT / "plugins"))
-    assert said_by(LOAD) == {"apps": ["/daybreak"], "errors": {}, "modules": []}
+    own = ["daybreak_airflow.addresses"]
+    assert said_by(LOAD) == {"apps": ["/daybreak"], "errors": {}, "modules": own}
 
 
 def test_a_wrong_use_case_is_said_and_harms_no_other(

@@ -28,6 +28,7 @@ def run(words: str, monkeypatch: pytest.MonkeyPatch) -> object:
         ("trigger flight_delay", "Missing argument 'DAG'.", "daybreak trigger"),
         ("trigger flight_delay nope", "Invalid value for 'DAG': ", "daybreak trigger"),
         ("trigger a nightly --nope", "No such option: --nope", "daybreak trigger"),
+        ("warehouse-url --role nobody", "Invalid value for '--role': ", "daybreak warehouse-url"),
         ("quarantine list", "Missing argument 'USE_CASE'.", "daybreak quarantine list"),
         ("run features a --date soon", "Invalid value for '--date': ", "daybreak run"),
     ],

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.conform.stage import stage
 from jobs.context import Context
 from jobs.engine import Engine
-from jobs.errors import Refused
+from jobs.errors import Refused, Unavailable
 from jobs.gates import let_through
 from jobs.lake.deliveries import taken
 from jobs.lake.local_rows import local_rows
@@ -32,6 +32,10 @@ HALF_IS_THERE = {
     "arguments": {"column": "spent", "min_value": 0.5},
 }
 Visits = list[tuple[str, str | None]]
+
+
+def still_held() -> None:
+    """The right to change the lake is there."""
 
 
 def context(spark: SparkSession, folder: Path, settings: Settings, **changed: Any) -> Context:
@@ -61,10 +65,10 @@ def test_a_day_is_not_made_up_for_by_another(spark, tmp_path, settings):
     arrive(spark, found.tables, SECOND, visits(1, 2, 3))
     night = conform(found, Dates.one(SECOND))
     with pytest.raises(Refused, match=r"between\(spent\) failed on 2024-01-02: found 0.33"):
-        let_through(night, "silver")
+        let_through(night, "silver", still_held)
     # Delivered again, the night passes, and what was said first is still there to read.
     arrive(spark, found.tables, FIRST, visits(None, 2, 1), T0 + dt.timedelta(hours=1))
-    let_through(conform(found, Dates.one(SECOND)), "silver")
+    let_through(conform(found, Dates.one(SECOND)), "silver", still_held)
     said = answers_of(found.tables.root, str(SECOND))
     assert [each.passed for each in said] == [False, True]
     assert all(Path(each.page).is_file() for each in said)
@@ -76,20 +80,33 @@ def test_a_day_that_comes_again_is_compared_with_those_before_it(spark, tmp_path
     for n, day in enumerate(days):
         # The fifth is strange, but a range does not look.
         arrive(spark, found.tables, day, visits(10 + n, 12, 14 - n, *([900] if n == 4 else [])))
-    let_through(conform(found, Dates(days[0], days[4])), "silver")
+    let_through(conform(found, Dates(days[0], days[4])), "silver", still_held)
     later = T0 + dt.timedelta(hours=1)
 
     arrive(spark, found.tables, days[3], visits(780, 720, 660), later)
     arrive(spark, found.tables, days[4] + ONE_DAY, visits(11, 12, 13))
     night = Dates.one(days[4] + ONE_DAY)
     with pytest.raises(Refused, match=r"usual_mean\(spent\) failed on 2024-01-05") as refused:
-        let_through(conform(found, night), "silver")
+        let_through(conform(found, night), "silver", still_held)
     assert "2024-01-06" not in refused.value.sentence
 
     arrive(spark, found.tables, days[3], visits(13, 12, 10), later + dt.timedelta(hours=1))
     # What was strange about it when it was let through is not said again.
     arrive(spark, found.tables, days[4], visits(14, 12, 10, 901), later)
-    let_through(conform(found, night), "silver")
+    let_through(conform(found, night), "silver", still_held)
+
+
+def test_without_its_turn_a_gate_commits_nothing(spark, tmp_path, settings):
+    def lost() -> None:
+        raise Unavailable("The turn was lost.", "Run it again.")
+
+    found = context(spark, tmp_path, settings)
+    arrive(spark, found.tables, SECOND, visits(1, 2, 3))
+    night = conform(found, Dates.one(SECOND))
+    with pytest.raises(Unavailable):
+        let_through(night, "silver", lost)
+    assert not night.tables.silver("visits").exists()
+    assert let_through(night, "silver", still_held) == {"silver.visits": 3}
 
 
 def test_a_range_leaves_out_what_a_night_has_refused_meanwhile(spark, tmp_path, settings):
@@ -102,9 +119,9 @@ def test_a_range_leaves_out_what_a_night_has_refused_meanwhile(spark, tmp_path, 
     parts = found.tables.staged(silver, str(both)).parts()
     Refusals(found.tables.root, silver.name).add({str(FIRST): parts[str(FIRST)]["files"]})
     with pytest.raises(Refused, match=r"silver\.visits of 2024-01-02 was refused"):
-        let_through(staged, "silver")
+        let_through(staged, "silver", still_held)
     assert not silver.exists()
-    let_through(conform(found, both), "silver")
+    let_through(conform(found, both), "silver", still_held)
     assert list(Made(silver).inputs()) == [str(SECOND)]
 
 
@@ -112,7 +129,7 @@ def test_a_range_leaves_out_what_a_night_has_refused_meanwhile(spark, tmp_path, 
 def test_a_gate_that_has_nothing_to_look_at_says_so(spark, tmp_path, settings, layer):
     found = context(spark, tmp_path, settings)
     with pytest.raises(Refused, match=f"gold.{layer} of 2024-01-03 is neither staged nor let"):
-        let_through(found, layer)
+        let_through(found, layer, still_held)
 
 
 def test_features_that_have_lost_all_their_values_are_a_persons_matter(spark, tmp_path, settings):
@@ -124,7 +141,9 @@ def test_features_that_have_lost_all_their_values_are_a_persons_matter(spark, tm
         rows = local_rows(spark, [(date, "ann", date, spent, None, T0)], table.schema)
         of = found.tables.staged(table, str(date))
         of.write(rows, table.of_dates([date]), {str(date): {}})
-        return let_through(replace(found, dates=Dates.one(date), options=options), "features")
+        return let_through(
+            replace(found, dates=Dates.one(date), options=options), "features", still_held
+        )
 
     night(FIRST, 1.0)
     with pytest.raises(Refused, match=r"usual_values\(spent\) failed: found no value at all") as no:

@@ -144,10 +144,18 @@ def test_types_bear_with_codes_and_a_few_mistakes(
 def test_what_means_nothing_in_one_column_is_missing_in_all(tmp_path: Path) -> None:
     text = "area,garage\n" + "70,none\n80,double\n?,single\nnone,double\n" * 5
     found = looked(tmp_path, text)
-    assert found.spec.format.null == ("", "NA", "?", "none")
+    assert found.spec.format.nothing == ("", "NA", "?", "none")
     area, garage = found.columns.values()
     assert (area.type, area.missing, garage.missing, garage.distinct) == ("integer", 10, 5, 2)
     assert found.frame["garage"].isna().sum() == 5
+
+
+def test_what_means_nothing_in_json_lines_is_missing_too(tmp_path: Path) -> None:
+    lines = ['{"area": "70", "garage": ""}', '{"area": "NA", "garage": "single"}'] * 5
+    found = looked(tmp_path, "\n".join(lines) + "\n", "houses.jsonl")
+    assert found.spec.format.null == ("", "NA")
+    area, garage = found.columns.values()
+    assert (area.type, area.missing, garage.missing) == ("integer", 5, 5)
 
 
 def test_of_a_large_file_a_sample_is_kept_and_said(tmp_path: Path) -> None:

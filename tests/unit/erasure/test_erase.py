@@ -21,6 +21,7 @@ from jobs.erasure import erase as erasing
 from jobs.erasure.erase import RETENTION_CHECK, Receipt, erase
 from jobs.erasure.warehouse import Feedback
 from jobs.errors import Refused, WrongUsage
+from jobs.ingest.take_in import take_in
 from jobs.lake.local_rows import local_rows
 from jobs.lake.tombstones import Tombstones
 from jobs.plan import Dates, Plan
@@ -119,6 +120,58 @@ def test_what_could_not_be_searched_is_told_and_all_else_is_erased(
     again = erased(context)
     assert not again.unsearched
     again.require_all_searched()
+
+
+def twice_declared(context: Context, *declared: str) -> Context:
+    """With a second source of the visits' files, which declares these of their columns."""
+    visits = USE_CASE["sources"]["visits"]
+    columns = {name: visits["columns"][name] for name in declared}
+    second = {**visits, "key": ["day"], "columns": columns, "drift": "keep_extra"}
+    sources = {**USE_CASE["sources"], "again": second}
+    plan = Plan(UseCase.model_validate({**USE_CASE, "sources": sources}), context.plan.settings)
+    return replace(context, plan=plan)
+
+
+def test_a_file_that_is_declared_twice_is_searched_for_both(
+    context: Context, versions: Versions
+) -> None:
+    both = twice_declared(context, "day", "who")
+    content = b"day,who,spent\n2024-01-02,ann,1\n2024-01-02,bob,2\n"
+    name = f"visits/date={DAY}/a.csv"
+    path = deliver(both, name, content)
+    spark, tables = context.engine.session(), both.tables
+    days = {"visits": Dates.one(DAY), "again": Dates.one(DAY)}
+
+    def who(source: str) -> list[tuple[str, str | None]]:
+        rows = tables.bronze(source).read(spark).orderBy("_arrived_at", "_row").collect()
+        return [(row["who"], row["_extra"]) for row in rows]
+
+    assert [each.rows for each in take_in(spark, tables, days)] == [2, 2]
+    receipt = erased(both)
+    assert path.read_bytes() == b"day,who,spent\n2024-01-02,bob,2\n"
+    bronze = {"bronze.visits": 1, "bronze.again": 1}
+    assert receipt.rows == {f"landing {name}": 1, **bronze}
+    left = {"visits": [("bob", None)], "again": [("bob", '{"spent": "2"}')]}
+    assert {source: who(source) for source in days} == left
+    # Neither takes what was rewritten for a correction,
+    assert [each.files for each in take_in(spark, tables, days)] == [0, 0]
+    # and in neither the entity comes back.
+    deliver(both, f"visits/date={DAY}/b.csv", content)
+    assert [each.files for each in take_in(spark, tables, days)] == [1, 1]
+    for source in days:
+        assert {row[0] for row in who(source)} == {"bob"}
+
+
+def test_a_second_source_of_its_files_that_cannot_tell_the_entity_is_named(
+    context: Context, versions: Versions
+) -> None:
+    with pytest.raises(Refused) as told:
+        erased(twice_declared(context, "day", "spent"))
+    assert told.value.sentence == (
+        "sources.again of visits takes the files of visits and does not declare who: which of its "
+        "rows are the entity's cannot be told."
+    )
+    assert Tombstones.read(context.tables.root).erased == {}
 
 
 def test_of_the_copies_that_drills_have_made_only_those_of_this_lake_go(

@@ -173,6 +173,17 @@ def test_json_lines_keep_the_digits_they_are_written_with() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_texts_that_mean_missing_do_so_in_every_format(kind: str) -> None:
+    content = {
+        "csv": b'a,b,c\nx,-9,?\n"?",2,\n',
+        "jsonl": b'{"a": "x", "b": -9, "c": "?"}\n{"a": "?", "b": 2, "c": ""}\n',
+        "parquet": written(a=["x", "?"], b=[-9, 2], c=["?", ""]),
+    }[kind]
+    found = values(content, type=kind, null=["?", "-9"], limits=Limits())
+    assert found == [("x", None, None), (None, "2", "")]
+
+
 def test_a_line_that_is_no_json_object_is_malformed() -> None:
     content = (
         b'{"a": "1", "b": "2", "c": "3"}\n{"a": "1"\n[1]\n{"b": NaN, "a": "4"}\n'

@@ -1,0 +1,1 @@
+"""The warehouse on a real Postgres, which is started once for all of these tests."""
