@@ -138,13 +138,19 @@ def migrate() -> None:
 
 
 @app.command()
-def sample(use_case: UseCaseName, first: From = None, last: To = None) -> None:
-    """Write a reference use case's data as the landing files of some dates."""
+def sample(
+    use_case: UseCaseName,
+    first: From = None,
+    last: To = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A copy of the public file, so that nothing is fetched.")
+    ] = None,
+) -> None:
+    """Write a reference use case's data as landing files: those of some dates, or one file."""
     from jobs.ingest.sample import write_sample
 
-    if first is None or last is None:
-        raise WrongUsage("Which dates?", "Give --from D and --to D.")
-    write_sample(_plan(use_case), _dates(None, first, last), display.say)
+    dates = _dates(None, first, last) if first or last else None
+    write_sample(_plan(use_case), dates, display.say, file)
 
 
 @app.command()

@@ -8,16 +8,6 @@ from pathlib import Path
 import pytest
 
 from jobs.draft.sniff import Sheet, sheet
-from jobs.settings import PROJECT
-
-SHARED = PROJECT.parent / "shared" / "data"
-
-
-def shared(name: str) -> Path:
-    """A file that lies beside the checkout."""
-    if not (path := SHARED / name).is_file():
-        pytest.skip(f"{path} is not there")
-    return path
 
 
 def planes() -> Path:

@@ -22,7 +22,8 @@ from jobs.errors import DaybreakError, Refused, WrongUsage
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.spec.read import checked
-from tests.unit.draft.files import planes, shared, written
+from tests.shared_data import BIKES, TAGS, shared
+from tests.unit.draft.files import planes, written
 
 FLIGHTS = "flight,day,tailnum,late\n" + "".join(
     f"{n},2020-01-{1 + n % 20:02},N{n % 7},{n % 3 == 0}\n" for n in range(140)
@@ -65,7 +66,7 @@ def comments(made: Written) -> str:
 
 
 def test_bikes_by_the_hour_leave_out_what_adds_up_to_the_target(settings: Settings) -> None:
-    spec, made = drafted(settings, shared("bike_demand/hour.csv"), target="cnt", date="none")
+    spec, made = drafted(settings, shared(BIKES), target="cnt", date="none")
     assert spec["label"] == {"source": "hour", "expression": "cnt", "type": "regression"}
     assert spec["entity"] == {"key": ["instant"], "source": "hour"}
     assert not features(spec) & {"cnt", "casual", "registered", "instant"}
@@ -79,7 +80,7 @@ def test_bikes_by_the_hour_leave_out_what_adds_up_to_the_target(settings: Settin
 
 
 def test_tags_of_projects_are_learned_from_their_text(settings: Settings) -> None:
-    spec, _ = drafted(settings, shared("content_tags/dataset.csv"), target="tag")
+    spec, _ = drafted(settings, shared(TAGS), target="tag")
     assert spec["label"]["type"] == "multiclass"
     assert spec["label"]["classes"] == [
         *("computer-vision", "mlops", "natural-language-processing", "other")
@@ -158,7 +159,7 @@ def test_rows_of_days_are_known_from_their_day_and_divided_by_time(
 
 def test_days_are_taken_as_files_write_them(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", usecases=tmp_path / "usecases")
-    bikes = shared("bike_demand/hour.csv")
+    bikes = shared(BIKES)
     spec, made = drafted(settings, bikes, target="cnt", date="dteday")
     assert spec["entity"] == {"key": ["instant"], "date": "dteday", "source": "hour"}
     assert spec["schedule"]["start"] == dt.date(2011, 1, 1)
@@ -169,7 +170,7 @@ def test_days_are_taken_as_files_write_them(tmp_path: Path) -> None:
 
 def test_of_a_moment_in_no_zone_the_day_is_taken(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", usecases=tmp_path / "usecases")
-    projects = shared("content_tags/dataset.csv")
+    projects = shared(TAGS)
     spec, made = drafted(settings, projects, target="tag", date="created_on")
     assert spec["sources"]["dataset"]["columns"]["created_on"] == {
         **{"type": "date", "format": "yyyy-MM-dd HH:mm:ss", "required": True}
@@ -181,7 +182,7 @@ def test_of_a_moment_in_no_zone_the_day_is_taken(tmp_path: Path) -> None:
 
 def test_moments_in_no_zone_are_in_that_of_the_use_case(settings: Settings) -> None:
     wishes = {"target": "tag", "date": "none", "timezone": "Europe/Vienna"}
-    spec, made = drafted(settings, shared("content_tags/dataset.csv"), **wishes)
+    spec, made = drafted(settings, shared(TAGS), **wishes)
     assert spec["sources"]["dataset"]["columns"]["created_on"] == {
         "type": "timestamp",
         "format": "yyyy-MM-dd HH:mm:ss",

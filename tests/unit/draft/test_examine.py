@@ -12,7 +12,7 @@ from jobs.draft.examine import Finding, examine
 from jobs.plan import Plan
 from jobs.settings import Settings
 from jobs.spec.document import parse
-from tests.unit.draft.files import shared
+from tests import shared_data
 from tests.unit.spec.lending import changed, written
 from tests.unit.test_cli import run
 
@@ -196,7 +196,7 @@ model: {rule: {by: [hr]}}
 
 
 def test_of_the_bikes_it_finds_what_gives_the_answer_away(settings: Settings) -> None:
-    hours = pd.read_csv(shared("bike_demand/hour.csv")).head(2000)
+    hours = pd.read_csv(shared_data.shared(shared_data.BIKES)).head(2000)
     hours["dteday"] = pd.to_datetime(hours["dteday"]).dt.strftime("%Y-%m-%d")
     for day, rows in hours.groupby("dteday"):
         landed(settings, f"hours/date={day}/hours.csv", rows.to_csv(index=False))

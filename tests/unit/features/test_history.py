@@ -19,11 +19,10 @@ from jobs.lake.local_rows import local_rows
 from jobs.lake.tables import ORIGIN, Tables
 from jobs.learning.labels import labels_of
 from jobs.plan import Dates, Plan
-from jobs.settings import PROJECT, Settings
+from jobs.settings import Settings
 from jobs.usecase import UseCase
+from tests.shared_data import BIKES, shared
 
-# Hourly rentals of bicycles, which are no part of the project.
-BIKES = PROJECT.parent / "shared" / "data" / "bike_demand" / "hour.csv"
 START = dt.date(2011, 1, 1)
 DATES = Dates(START + dt.timedelta(days=9), START + dt.timedelta(days=16))
 TODAY = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -72,9 +71,7 @@ def rentals(kind: str) -> list[Row]:
         days = [START + dt.timedelta(days=n) for n in range(25)]
         # Some hours are missing, as they are in the file.
         return [(d, h, dice.randrange(99)) for d in days for h in range(24) if dice.random() < 0.9]
-    if not BIKES.is_file():
-        pytest.skip(f"{BIKES} is not there")
-    with BIKES.open(encoding="utf-8") as file:
+    with shared(BIKES).open(encoding="utf-8") as file:
         found = []
         for row in csv.DictReader(file):
             day = dt.datetime.strptime(row["dteday"], "%m/%d/%Y").date()

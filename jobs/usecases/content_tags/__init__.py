@@ -1,0 +1,1 @@
+"""Which tag a machine-learning project has, by its words: see README.md."""
