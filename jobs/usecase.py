@@ -1352,7 +1352,8 @@ class UseCase(Spec):
             if step not in there:
                 return False
             part = part[step] if isinstance(part, dict) else getattr(part, step)
-        return part is not None
+        # Nothing is said by what is empty.
+        return part is not None and part != {}
 
     @property
     def metric(self) -> str:
