@@ -191,7 +191,7 @@ def examined(found: Any) -> None:
 def evaluation(found: Any) -> None:
     """Draw an evaluation: candidates, slices, decision."""
     judged = found.evaluation
-    shown = LABEL_TYPES[judged.target].shown
+    shown = _with_values(judged.target, [result.metrics for result in judged.candidates], "value")
     of_yes = "" if judged.yes is None else f", {judged.yes} of them yes"
     table(
         f"Holdout of {found.use_case}, {judged.first} to {judged.last}, {judged.rows} rows{of_yes}"
@@ -220,6 +220,8 @@ def evaluation(found: Any) -> None:
             for s in judged.slices
         ],
     )
+    if judged.remark is not None:
+        say(judged.remark)
     if judged.labels is not None:
         say(judged.labels.sentence)
     say(f"Decision: {found.decision}. {found.sentence}\n")
@@ -227,7 +229,7 @@ def evaluation(found: Any) -> None:
 
 def cross_validation(found: Any) -> None:
     """Draw a cross-validation: each candidate's mean and deviation of metrics, and the folds."""
-    shown = LABEL_TYPES[found.target].shown
+    shown = _with_values(found.target, found.candidates.values(), "mean")
     table(
         f"{len(found.folds)} folds of {found.use_case}, {CUT[found.by]}, {found.rows} rows; mean ± "
         "standard deviation",
@@ -249,6 +251,12 @@ def cross_validation(found: Any) -> None:
             for number, fold in enumerate(found.folds)
         ],
     )
+
+
+def _with_values(target: str, found: Iterable[Mapping[str, Any]], value: str) -> list[str]:
+    """The metrics of a table that have a value of any candidate."""
+    there = {n for each in found for n, one in each.items() if getattr(one, value) is not None}
+    return [name for name in LABEL_TYPES[target].shown if name in there]
 
 
 def _spread(spread: Any) -> str:

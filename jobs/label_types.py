@@ -16,6 +16,7 @@ NEITHER = "which is neither true nor false: compare it with one"
 
 NO_PROBABILITY = "a predicted number is no probability"
 NO_CLASS = "numbers have no classes"
+NO_ENDS = "only numbers have an interval"
 NO_COUNT = "only numbers have another objective than that of their type"
 
 Kind = Literal["number", "string", "boolean"]
@@ -32,6 +33,7 @@ WORDS = {
     "f1_weighted": "weighted F1",
     "f1_macro": "macro F1",
     "accuracy": "accuracy",
+    "coverage": "coverage",
 }
 
 
@@ -47,7 +49,8 @@ class LabelType:
         metrics: what candidates may be compared by; the first unless another one is declared.
         told: the metric that a training and a night are told by; None: the one that decides.
         beside: the metric that the decision on a first model tells beside its gain.
-        shown: the metrics of an evaluation's table, in its order.
+        shown: the metrics of an evaluation's table, in its order; one without a value is left out.
+        calibrations: how its scores may be calibrated; the first unless another one is declared.
         from_columns: the types that a source's column may have which is all of `label.expression`.
         of_another: what is to be said of a column of another type.
         without: fields of a use case that have no meaning for it, and why.
@@ -64,6 +67,7 @@ class LabelType:
     shown: tuple[str, ...]
     from_columns: tuple[str, ...]
     of_another: str
+    calibrations: tuple[str, ...] = ()
     without: Mapping[str, str] = field(default_factory=dict)
     without_steps: Mapping[str, str] = field(default_factory=dict)
 
@@ -80,9 +84,12 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         shown=("roc_auc", "pr_auc", "log_loss", "brier", "f1", "calibration_error"),
         from_columns=("boolean", "integer", "number"),
         of_another=NEITHER,
+        calibrations=("auto", "isotonic", "sigmoid", "none"),
         without={
             "model.objective": NO_COUNT,
             "label.group": "there are no other classes than yes and no",
+            "predict.costs": "what its errors cost is said by predict.threshold",
+            "predict.interval": NO_ENDS,
         },
     ),
     "multiclass": LabelType(
@@ -96,10 +103,11 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         shown=("log_loss", "accuracy", "f1_weighted", "f1_macro", "roc_auc", "calibration_error"),
         from_columns=("string", "integer", "boolean"),
         of_another="which names no class",
+        calibrations=("none", "temperature", "auto"),
         without={
-            "model.calibrate": "isotonic calibration is of yes and no",
             "model.objective": NO_COUNT,
-            "predict.threshold": "the likeliest class is predicted",
+            "predict.threshold": "the class that is predicted depends on predict.costs",
+            "predict.interval": NO_ENDS,
             "model.parameters.scale_pos_weight": "there is no yes to weigh",
             "model.imbalance.to": "the share is that of yes, and classes are made alike",
         },
@@ -113,13 +121,14 @@ LABEL_TYPES: Mapping[str, LabelType] = {
         metrics=("rmse", "mae"),
         told=None,
         beside="r2",
-        shown=("rmse", "mae", "r2", "bias"),
+        shown=("rmse", "mae", "r2", "bias", "coverage"),
         from_columns=("integer", "number"),
         of_another="which is no number",
         without={
             "model.calibrate": NO_PROBABILITY,
             "promote.max_calibration_error": NO_PROBABILITY,
             "predict.threshold": "there is no yes to choose",
+            "predict.costs": "there is no class to choose",
             "split.stratify": "numbers have no classes to keep the shares of",
             "label.labellers": "agreement is of classes",
             "label.group": NO_CLASS,

@@ -936,9 +936,13 @@ class Model(Spec):
     )
     tune: Tune = Field(default=Tune(), description="Whether other settings are searched for.")
     imbalance: Imbalance = Field(default=Imbalance(), description="How rare classes are learned.")
-    calibrate: Literal["isotonic", "none"] = Field(
-        default="isotonic",
-        description="How a score becomes a probability, on validation; of binary labels only.",
+    calibrate: Literal["auto", "isotonic", "sigmoid", "temperature", "none"] | None = Field(
+        default=None,
+        description="How scores become probabilities, fitted on validation. Of binary labels "
+        "`isotonic` (a curve of any shape that rises, for a thousand rows and more), `sigmoid` "
+        "(Platt's), `none`, or `auto`, unless something is said: of these the one with the least "
+        "log loss in five folds of validation. Of several classes `none`, unless it is "
+        "`temperature` or `auto`.",
     )
     rebuildable: Days = Field(
         default=365,
@@ -997,10 +1001,64 @@ class Promote(Spec):
     )
 
 
-class Threshold(Spec):
-    """How the score that counts as yes is chosen, on validation only."""
+class AtLeast(Spec):
+    """What a threshold must reach: a precision or a recall, with as much of the other as can be."""
 
-    maximise: Literal["f1"] = Field(default="f1", description="What is largest at the threshold.")
+    precision: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the rows said to be yes that are."
+    )
+    recall: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the rows that are yes which are said to be."
+    )
+
+    @model_validator(mode="after")
+    def _is_of_one(self) -> Self:
+        if (self.precision is None) == (self.recall is None):
+            raise Misfit("", "it is of `precision` or of `recall`")
+        return self
+
+
+class Cost(Spec):
+    """What an error costs, in any unit; being right costs nothing."""
+
+    false_positive: float = Field(gt=0, description="Of a row said to be yes that is not.")
+    false_negative: float = Field(gt=0, description="Of a row that is yes and not said to be.")
+
+
+# The ways to choose a threshold.
+WAYS = ("maximise", "at_least", "cost", "fixed")
+
+
+class Threshold(Spec):
+    """How the score that counts as yes is chosen, on validation only: in one of four ways."""
+
+    maximise: Literal["f1", "f_beta"] | None = Field(
+        default=None,
+        description="What is largest at the threshold. It is `f1` if nothing is said here.",
+    )
+    beta: float | None = Field(
+        default=None,
+        gt=0,
+        description="Of `f_beta`: how many times as much recall counts as precision.",
+    )
+    at_least: AtLeast | None = Field(
+        default=None, description="What it must reach. If it cannot, the evaluation says so."
+    )
+    cost: Cost | None = Field(default=None, description="What is least of all there.")
+    fixed: float | None = Field(default=None, ge=0, le=1, description="The threshold itself.")
+
+    @model_validator(mode="after")
+    def _is_chosen_once(self) -> Self:
+        said = [name for name in WAYS if getattr(self, name) is not None]
+        if len(said) > 1:
+            raise Misfit(said[1], f"{said[0]} chooses the threshold already: take one of them out")
+        if (self.beta is None) == (self.maximise == "f_beta"):
+            raise Misfit("", "`maximise: f_beta` and `beta` go together")
+        return self
+
+
+# The columns with the ends of an interval.
+ENDS = ("low", "high")
 
 
 class Predict(Spec):
@@ -1010,8 +1068,26 @@ class Predict(Spec):
         default=Threshold(),
         description="How the score that counts as yes is chosen; of binary labels only.",
     )
+    costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] = Field(
+        default_factory=dict,
+        description="Of several classes, by the true class and the said one, what it costs to be "
+        "wrong so: 1 where nothing is said. That class is predicted whose cost is least to be "
+        "expected; with no costs here that is the likeliest.",
+    )
+    interval: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Of numbers: the share of the labels that is to lie between the columns `low` "
+        "and `high`, such as 0.9.",
+    )
     columns: tuple[Name, ...] = Field(default=(), description="Features published beside it.")
     keep_batches: Days = Field(default=400, description="Days that batches stay in Postgres.")
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The columns with the ends of intervals, if there are."""
+        return ENDS if self.interval is not None else ()
 
 
 class Monitor(Spec):
@@ -1287,6 +1363,10 @@ class UseCase(Spec):
             if name in (*self.entity.key, *self.predict.columns):
                 said = f"the column {name} of a class is in the key or predict.columns already"
                 raise Misfit("label.classes", said)
+        for name in self.predict.ends:
+            if name in (*self.entity.key, *self.predict.columns):
+                said = f"its column {name} is in the key or predict.columns already"
+                raise Misfit("predict.interval", said)
         return self
 
     @model_validator(mode="after")
@@ -1298,6 +1378,9 @@ class UseCase(Spec):
         for field, why in kind.without.items():
             if self._says(field):
                 raise Misfit(field, f"{written}, and {why}: take it out")
+        if self.model.calibrate not in (None, *kind.calibrations):
+            said = f"{written}, which is calibrated by {' or '.join(kind.calibrations)}"
+            raise Misfit("model.calibrate", f"{said}, not {self.model.calibrate}")
         for index, step in enumerate(self.features.transforms):
             if step.do in kind.without_steps:
                 said = f"{written}, and {kind.without_steps[step.do]}: take it out"
@@ -1305,6 +1388,19 @@ class UseCase(Spec):
         if self.slices and not kind.probabilities and not self._says("promote.max_slice_loss"):
             said = "promote.max_slice_loss must say how much a slice may lose, in the label's unit"
             raise Misfit("slices", f"{written}, so {said}")
+        return self
+
+    @model_validator(mode="after")
+    def _costs_are_of_classes(self) -> Self:
+        classes = self.label.classes
+        for true, costs in self.predict.costs.items():
+            for name in (true, *costs):
+                if name not in classes:
+                    near = guess(name, classes)
+                    raise Misfit("predict.costs", f"{name!r} is not one of label.classes{near}")
+            if true in costs:
+                said = f"to be right about {true!r} costs nothing: take it out"
+                raise Misfit("predict.costs", said)
         return self
 
     @model_validator(mode="after")
@@ -1359,6 +1455,11 @@ class UseCase(Spec):
     def metric(self) -> str:
         """What candidates are compared by."""
         return self.model.metric or self.label.kind.metrics[0]
+
+    @property
+    def calibrate(self) -> str:
+        """How scores become probabilities, of labels whose scores do."""
+        return self.model.calibrate or self.label.kind.calibrations[0]
 
     @property
     def told(self) -> str:

@@ -191,8 +191,9 @@ class Tables:
         """Every score: one row per entity, prediction date and model version.
 
         Of binary labels `score` is the calibrated probability of yes, and `prediction` whether it
-        reaches the threshold; of regression both are the predicted number. Of several classes
-        `prediction` is the likeliest one and `score` its probability, and each class has a column
+        reaches the threshold; of regression both are the predicted number, and `low` and `high` the
+        ends of its interval, if there is one. Of several classes `prediction` is the likeliest one,
+        or that of least expected cost, and `score` its probability, and each class has a column
         `score_CLASS`.
         """
         usecase = self.plan.usecase
@@ -208,6 +209,7 @@ class Tables:
                     StructField("score", DoubleType()),
                     StructField("prediction", TYPES[usecase.label.kind.prediction]),
                     *[StructField(name, DoubleType()) for name in usecase.label.score_columns],
+                    *[StructField(name, DoubleType()) for name in usecase.predict.ends],
                     *extra,
                     StructField("model_version", IntegerType()),
                     StructField("scored_at", TimestampType()),

@@ -92,6 +92,7 @@ def _candidate(
     return CandidateResult(
         name=name,
         threshold=model.threshold,
+        band=model.band,
         metrics={n: estimate(target.metrics[n], v, confidence) for n, v in found.items()},
         confusion=judged.confusion,
         classes=judged.classes,

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from jobs.learning.band import Band
 from jobs.learning.intervals import Estimate
 from jobs.learning.label_quality import LabelQuality
 
@@ -62,6 +63,7 @@ class CandidateResult(Finding):
 
     name: str
     threshold: float | None
+    band: Band | None = None
     metrics: dict[str, Estimate]
     confusion: Confusion | Mapping[str, Mapping[str, int]] | None
     classes: Mapping[str, ClassResult]
@@ -92,6 +94,7 @@ class Evaluation(Finding):
         gains: the challenger's paired gain over every other model; positive is better.
         champion_version: what it would replace, None if there is no champion yet.
         champion_problem: why the champion could not be scored, None if it could.
+        remark: what was asked for and the challenger could not have, such as a precision.
         labels: what those of the training were worth; None of a training that did not tell.
     """
 
@@ -109,6 +112,7 @@ class Evaluation(Finding):
     slices: tuple[SliceResult, ...]
     champion_version: int | None = None
     champion_problem: str | None = None
+    remark: str | None = None
     labels: LabelQuality | None = None
 
     def of(self, name: str) -> CandidateResult:

@@ -13,12 +13,11 @@ from pyspark.sql import functions as F
 from jobs.errors import Refused
 from jobs.learning import reference
 from jobs.learning.balance import TIMES, Balance, repeated, times_of
-from jobs.learning.calibrate import Calibration
+from jobs.learning.calibrate import Uncalibrated
 from jobs.learning.candidates import boosted, constant, linear, rule
 from jobs.learning.candidates.boosted import Fit
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.dataset import Parts
-from jobs.learning.holdout import Scored
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.model import Model
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
@@ -116,7 +115,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
             text=features.text,
             candidate=candidate,
             target=target,
-            calibration=Calibration(),
+            calibration=Uncalibrated(),
             threshold=None,
             reference=seen,
         )
@@ -141,10 +140,9 @@ def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: of XGBoost, as fitted.
     """
     spec = usecase.model
-    calibrated = "model.calibrate" not in usecase.label.kind.without
     return {
         "metric": usecase.metric,
-        **({"calibrate": spec.calibrate} if calibrated else {}),
+        **({"calibrate": usecase.calibrate} if usecase.label.kind.calibrations else {}),
         **({"imbalance": spec.imbalance.told} if spec.imbalance.by != "none" else {}),
         "seed": spec.seed,
         "rule.by": ", ".join(spec.rule.by),
@@ -221,14 +219,20 @@ def _require_none_negative(parts: Parts) -> None:
 
 
 def _finished(model: Model, scored: pa.Table, plan: Plan) -> tuple[Model, dict[str, float]]:
-    """The model with its calibration and threshold, and its metrics on validation."""
+    """The model with what validation adds to it, and its metrics on validation."""
     raw, labels = from_arrow(scored[model.candidate.kind]), scored["label"].to_numpy()
     # Sorted, so that how Spark deals out rows cannot change a sum.
     order = np.lexsort((labels, *np.atleast_2d(raw.T)))
     raw, labels, dates = raw[order], labels[order], scored["prediction_date"].to_numpy()[order]
     target = model.target
-    calibration, threshold = target.finish(raw, labels, plan.usecase.model.calibrate)
-    scores = calibration.apply(raw)
-    seen = reference.with_scores(model.reference, target.watched(scores), dates)
-    found = measured(target, labels, Scored(scores, threshold))
-    return replace(model, calibration=calibration, threshold=threshold, reference=seen), found
+    added = target.finish(raw, labels, plan.usecase)
+    scores = added.calibration.apply(raw)
+    finished = replace(
+        model,
+        calibration=added.calibration,
+        threshold=added.threshold,
+        band=added.band,
+        remark=added.remark,
+        reference=reference.with_scores(model.reference, target.watched(scores), dates),
+    )
+    return finished, measured(target, labels, finished.scored(scores))

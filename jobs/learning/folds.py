@@ -20,7 +20,6 @@ from jobs.label_types import WORDS
 from jobs.learning.dataset import Parts, labelled, set_aside
 from jobs.learning.evaluation import Finding
 from jobs.learning.fitting import fit_all
-from jobs.learning.holdout import Scored
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import target_of
 from jobs.learning.targets.target import Target, measured
@@ -243,7 +242,7 @@ def _judged(
     labels, dates = scored["label"].to_numpy(), scored["prediction_date"].to_numpy()
     target.require_judgeable(labels)
     metrics = {
-        kind: measured(target, labels, Scored(from_arrow(scored[kind]), model.threshold))
+        kind: measured(target, labels, model.scored(from_arrow(scored[kind])))
         for kind, model in trained.models.items()
     }
     rows = FoldRows(

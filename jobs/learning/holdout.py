@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.learning.band import Band
+
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One model's finished scores of some rows, and its threshold, if its target has one."""
+    """One model's finished scores of some rows, and its threshold and band, if it has them."""
 
     scores: Array
     threshold: float | None = None
+    band: Band | None = None
 
     def at(self, rows: Any) -> Scored:
         """Those of some of the rows."""
-        return Scored(self.scores[rows], self.threshold)
+        return Scored(self.scores[rows], self.threshold, self.band)
 
 
 @dataclass(frozen=True)

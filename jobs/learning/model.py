@@ -17,28 +17,31 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.errors import Refused
+from jobs.learning import band, calibrate
+from jobs.learning.band import Band
 from jobs.learning.calibrate import Calibration
 from jobs.learning.candidates.boosted import FILE
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.candidates.kinds import restored
+from jobs.learning.holdout import Scored
 from jobs.learning.targets.kinds import restored as target_from
 from jobs.learning.targets.target import Target
 
 INDEX = "model.json"
 DESCRIPTION = "MLmodel"
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
 class Model:
-    """A candidate with its calibration and threshold: from feature columns to scores.
+    """A candidate with what validation added to it: from feature columns to scores.
 
     Attributes:
         use_case: whose model it is.
         cutoff: date of the training cutoff, ISO.
         numeric, categorical, timestamp, text: the feature columns it was trained with, by kind.
         target: the type of label that it predicts.
-        threshold: calibrated score from which a row counts as yes, where the target has such.
+        calibration, threshold, band, remark: what validation added, as in `Finish`.
         reference: what the training data looked like (`reference.seen`), and under `score` the
             validation scores (`reference.with_scores`).
     """
@@ -53,6 +56,8 @@ class Model:
     target: Target
     calibration: Calibration
     threshold: float | None
+    band: Band | None = None
+    remark: str | None = None
     reference: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,6 +67,10 @@ class Model:
     def score(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
         """Finished scores, shape (rows, *`Target.shape`)."""
         return self.calibration.apply(self.candidate.raw(batch))
+
+    def scored(self, scores: NDArray[np.float64]) -> Scored:
+        """Finished scores of some rows, with what else the model says of them."""
+        return Scored(scores, self.threshold, self.band)
 
     def files(self) -> dict[str, bytes]:
         """File name and content; the same model always gives the same bytes."""
@@ -79,6 +88,8 @@ class Model:
             "target": self.target.to_json(),
             "calibration": self.calibration.to_json(),
             "threshold": self.threshold,
+            "band": self.band.to_json() if self.band else None,
+            "remark": self.remark,
             "reference": self.reference,
             "files": {name: sha256(content) for name, content in beside.items()},
         }
@@ -152,8 +163,10 @@ def opened(files: Mapping[str, bytes], digest: str, name: str) -> Model:
         text=tuple(index["text"]),
         candidate=restored(index["kind"], index["candidate"], beside),
         target=target_from(index["target"]),
-        calibration=Calibration.from_json(index["calibration"]),
+        calibration=calibrate.restored(index["calibration"]),
         threshold=index["threshold"],
+        band=band.restored(index["band"]),
+        remark=index["remark"],
         reference=index["reference"],
     )
 

@@ -163,18 +163,20 @@ def evaluate(ctx: Context) -> StepResult:
                 problem = refusal.sentence
         rows = target_of(ctx.plan.usecase).coded(rows)
         holdout, scored = _scored(ctx, rows, models, learned.cut)
-        found = evaluation.evaluate(
+        judged = evaluation.evaluate(
             holdout,
             scored,
             target=target_of(ctx.plan.usecase),
             metric=ctx.plan.usecase.metric,
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
-        ).model_copy(
+        )
+        found = judged.model_copy(
             update={
                 "champion_version": champion,
                 "champion_problem": problem,
                 "labels": learned.quality,
+                "remark": models[judged.challenger].remark,
             }
         )
         importance = models[found.challenger].candidate.importance()
@@ -188,6 +190,7 @@ def evaluate(ctx: Context) -> StepResult:
         sentence=(
             f"The challenger is {found.challenger}, with {found.metric} {best.value:.4f} on "
             f"{found.rows} holdout rows of {split.holdout}."
+            f"{f' {found.remark}' if found.remark else ''}"
         ),
         rows={"holdout": found.rows},
         facts={"run_id": run.info.run_id, "challenger": found.challenger},
@@ -325,7 +328,9 @@ def _log(client: MlflowClient, run_id: str, trained: Trained, chosen: Mapping[st
     for kind, found in trained.validation.items():
         for name, value in found.items():
             client.log_metric(run_id, f"validation.{kind}.{name}", value)
-    for model in trained.models.values():
+    for kind, model in trained.models.items():
+        if model.calibration.by != "none":
+            client.log_param(run_id, f"calibrated.{kind}", model.calibration.by)
         registry.log_candidate(client, run_id, model)
 
 
@@ -410,7 +415,7 @@ def _scored(
         slices={n: np.array(found[f"_slice_{n}"].to_pylist(), dtype=object) for n in names},
         groups=found[GROUP].to_numpy() if groups else None,
     )
-    scored = {n: Scored(from_arrow(found[n]), model.threshold) for n, model in models.items()}
+    scored = {n: model.scored(from_arrow(found[n])) for n, model in models.items()}
     return holdout, scored
 
 

@@ -32,8 +32,9 @@ class Answer:
     """What is known of a key; an unknown key is an answer too, with `found` False.
 
     `score` is the probability of yes and `prediction` whether it counts as yes; or both are the
-    predicted number; or `prediction` is the likeliest class and `score` its probability, with those
-    of all classes among `columns`. That is what is published beside it. `batch_id`,
+    predicted number, with the ends of its interval among `columns` if there is one; or `prediction`
+    is the class that is said and `score` its probability, with those of all classes among
+    `columns`. That is what is published beside it. `batch_id`,
     `model_version` and `published_at` are of the batch that was asked, and None if no batch is
     live for the date; `age_seconds` is the time since it was published.
     """

@@ -95,6 +95,7 @@ class PublishedTable:
             date_column=spec.entity.date if spec.entity.date in spec.entity.key else None,
             columns=(
                 *(Column(name, "number") for name in spec.label.score_columns),
+                *(Column(name, "number") for name in spec.predict.ends),
                 *(
                     Column(name, PUBLISHED_AS.get(kinds[name], "string"))
                     for name in spec.predict.columns

@@ -1,7 +1,7 @@
 """Metrics of probabilities of several classes.
 
 All but the areas under ROC curves follow from a few sums over the rows, so that a resample of dates
-needs only the sums of each date. What is said of a row is its likeliest class, of equals the first.
+needs only the sums of each date. Which class is said of a row is the target's to say.
 """
 
 from __future__ import annotations
@@ -61,17 +61,24 @@ class ClassCounter:
     each: tuple[Counter, ...]
 
     @classmethod
-    def of(cls, labels: Array, scores: Array, groups: NDArray[np.int64], n: int) -> ClassCounter:
+    def of(
+        cls,
+        labels: Array,
+        scores: Array,
+        said: NDArray[np.int64],
+        groups: NDArray[np.int64],
+        n: int,
+    ) -> ClassCounter:
         """Prepare rows of `n` groups.
 
         Args:
             labels: places of the true classes.
             scores: probabilities, shape (rows, classes).
+            said: places of the said classes.
             groups: each row's group, from 0 to n - 1.
         """
         rows, classes = scores.shape
-        truth, said = labels.astype(np.int64), scores.argmax(axis=1)
-        sure = scores.max(axis=1)
+        truth, sure = labels.astype(np.int64), chance_of(said, scores)
         place = 2 + bin_of(sure)
         ones = np.ones(rows)
         columns = (
@@ -108,9 +115,9 @@ class ClassCounter:
         )
 
 
-def chance_of(truth: NDArray[np.int64], scores: Array) -> Array:
-    """The probability that each row gave to its true class."""
-    found: Array = scores[np.arange(len(truth)), truth]
+def chance_of(places: NDArray[np.int64], scores: Array) -> Array:
+    """The probability that each row gave to one class, by the class's place."""
+    found: Array = scores[np.arange(len(places)), places]
     return found
 
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.learning.band import Band
 from jobs.learning.metrics.metric import NO_ROWS, TOO_FEW, Array, Metric, ratio
+
+NO_INTERVALS = "it gives no intervals"
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Errors:
     Attributes:
         rows: of the weights alone.
         absolute, squared, signed: of prediction minus label: its size, its square, itself.
+        covered: of rows whose label lies in its interval; NaN of scores without intervals.
         label, label_squared: of the labels, measured from their mean before weighting, so that
             large numbers do not swallow their differences.
     """
@@ -29,6 +33,7 @@ class Errors:
     absolute: Array
     squared: Array
     signed: Array
+    covered: Array
     label: Array
     label_squared: Array
 
@@ -38,17 +43,26 @@ class ErrorCounter:
     """Tallies errors under any weights of their groups of rows.
 
     Attributes:
-        sums: those of `Errors`, for each group, shape (groups, 6).
+        sums: those of `Errors`, for each group, shape (groups, 7).
     """
 
     sums: Array
 
     @classmethod
-    def of(cls, labels: Array, scores: Array, groups: NDArray[np.int64], n: int) -> ErrorCounter:
+    def of(
+        cls,
+        labels: Array,
+        scores: Array,
+        groups: NDArray[np.int64],
+        n: int,
+        band: Band | None = None,
+    ) -> ErrorCounter:
         """Prepare rows of `n` groups; `groups` is each row's group from 0 to n - 1."""
         errors = scores - labels
         apart = labels - labels.mean() if len(labels) else labels
-        columns = (np.ones(len(labels)), np.abs(errors), errors**2, errors, apart, apart**2)
+        ones = np.ones(len(labels))
+        covered = ones * np.nan if band is None else band.covers(labels, scores).astype(np.float64)
+        columns = (ones, np.abs(errors), errors**2, errors, covered, apart, apart**2)
         return cls(np.column_stack([np.bincount(groups, c, minlength=n) for c in columns]))
 
     @property
@@ -87,10 +101,16 @@ def bias(found: Errors) -> Array:
     return ratio(found.signed, found.rows)
 
 
-# A bias is best at 0, so it has no direction, and decides nothing.
+def coverage(found: Errors) -> Array:
+    """Share of the rows whose label lies in the interval of its score."""
+    return ratio(found.covered, found.rows)
+
+
+# A coverage is best at its level and a bias at 0, so they have no direction, and decide nothing.
 METRICS = {
     "rmse": Metric(rmse, higher_is_better=False, undefined=NO_ROWS, unsure=TOO_FEW),
     "mae": Metric(mae, higher_is_better=False, undefined=NO_ROWS, unsure=TOO_FEW),
     "r2": Metric(r2, higher_is_better=True, undefined="its labels are all equal", unsure=TOO_FEW),
     "bias": Metric(bias, higher_is_better=False, undefined=NO_ROWS, unsure=TOO_FEW),
+    "coverage": Metric(coverage, higher_is_better=True, undefined=NO_INTERVALS, unsure=TOO_FEW),
 }

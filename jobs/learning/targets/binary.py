@@ -14,8 +14,8 @@ from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
 
 from jobs.errors import Refused
+from jobs.learning import calibrate
 from jobs.learning.balance import Balance, row_weights
-from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
 from jobs.learning.evaluation import ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import GIVES_AWAY, ordered
@@ -28,12 +28,15 @@ from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
     Boosting,
+    Finish,
     Judged,
     Line,
     Score,
     Target,
     require_rows,
 )
+from jobs.learning.thresholds import choose
+from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,9 +110,10 @@ class Binary(Target):
         no, yes = balance.margins
         return Line("logistic", learner.coef_[0], learner.intercept_[0] - (yes - no))
 
-    def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
-        calibration = fit_isotonic(raw, labels) if calibrate == "isotonic" else Calibration()
-        return calibration, best_f1_threshold(calibration.apply(raw), labels)
+    def finish(self, raw: Array, labels: Array, usecase: UseCase) -> Finish:
+        calibration = calibrate.fit(usecase.calibrate, raw, labels, usecase.model.seed)
+        chosen = choose(usecase.predict.threshold, calibration.apply(raw), labels)
+        return Finish(calibration, chosen.threshold, remark=chosen.remark)
 
     def predicted(self, threshold: float | None) -> dict[str, Column]:
         return {"prediction": F.col("score") >= F.lit(threshold)}

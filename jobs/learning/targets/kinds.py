@@ -17,7 +17,7 @@ KINDS: Mapping[str, type[Target]] = {kind.type: kind for kind in (Binary, Multic
 
 def target_of(usecase: UseCase) -> Target:
     """What a use case predicts."""
-    return KINDS[usecase.label.type].of(usecase.label)
+    return KINDS[usecase.label.type].of(usecase)
 
 
 def restored(written: Mapping[str, Any]) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from jobs.errors import Refused
 from jobs.label_types import score_column
+from jobs.learning import calibrate
 from jobs.learning.balance import Balance, row_weights
 from jobs.learning.evaluation import CalibrationBin, ClassResult
 from jobs.learning.holdout import Holdout, Scored
@@ -22,13 +23,14 @@ from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import roc_auc
 from jobs.learning.metrics.closed_form import Interval, f1_intervals, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
-from jobs.learning.metrics.multiclass import METRICS, ClassCounter
+from jobs.learning.metrics.multiclass import METRICS, ClassCounter, chance_of
 from jobs.learning.metrics.tally import tally
 from jobs.learning.plots import confused, reliability
 from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
     Boosting,
+    Finish,
     Judged,
     Line,
     Score,
@@ -37,7 +39,7 @@ from jobs.learning.targets.target import (
     require_holdout,
     require_rows,
 )
-from jobs.usecase import Label
+from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,23 +50,37 @@ MOST_STEPS = 1000
 
 @dataclass(frozen=True)
 class Multiclass(Target):
-    """One of several classes, in the order in which they were declared."""
+    """One of several classes, in the order in which they were declared.
+
+    Attributes:
+        costs: by true class and said class; empty: the likeliest is said. They are no part of what
+            is learned, so that a model of other costs is of the same labels.
+    """
 
     classes: tuple[str, ...]
+    costs: tuple[tuple[float, ...], ...] = field(default=(), compare=False)
 
     type: ClassVar[str] = "multiclass"
     metrics: ClassVar[Mapping[str, Metric]] = METRICS
 
     @classmethod
-    def of(cls, label: Label) -> Self:
-        return cls(label.classes)
+    def of(cls, usecase: UseCase) -> Self:
+        classes, said = usecase.label.classes, usecase.predict.costs
+        if not said:
+            return cls(classes)
+        of_errors = [said.get(true, {}) for true in classes]
+        costs = (
+            tuple(each.get(name, float(name != true)) for name in classes)
+            for true, each in zip(classes, of_errors, strict=True)
+        )
+        return cls(classes, tuple(costs))
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Self:
-        return cls(tuple(written["classes"]))
+        return cls(tuple(written["classes"]), tuple(map(tuple, written["costs"])))
 
     def to_json(self) -> dict[str, Any]:
-        return {"type": self.type, "classes": list(self.classes)}
+        return {"type": self.type, "classes": list(self.classes), "costs": self.costs}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -157,17 +173,46 @@ class Multiclass(Target):
             return Line("softmax", learner.coef_, learner.intercept_)
         return Line("softmax", learner.coef_, learner.intercept_ - balance.margins)
 
+    def finish(self, raw: Array, labels: Array, usecase: UseCase) -> Finish:
+        return Finish(calibrate.fit(usecase.calibrate, raw, labels, usecase.model.seed))
+
+    def said(self, scores: Array) -> NDArray[np.int64]:
+        """The class that is said of each row, of equally good ones the first declared.
+
+        It is the one whose cost is least to be expected (Elkan, The foundations of cost-sensitive
+        learning, IJCAI 2001, section 1), which is the likeliest where all errors cost the same.
+        """
+        if not self.costs:
+            likeliest: NDArray[np.int64] = scores.argmax(axis=1)
+            return likeliest
+        expected = np.zeros_like(scores)
+        for true, costs in enumerate(self.costs):
+            expected += scores[:, true, None] * np.array(costs)
+        cheapest: NDArray[np.int64] = expected.argmin(axis=1)
+        return cheapest
+
     def predicted(self, threshold: float | None) -> dict[str, Column]:
         score = F.col("score")
-        best = F.array_max(score)
-        # Of equals the first that was declared.
-        said = F.element_at(self._names(), F.array_position(score, best).cast("int"))
+        place = self._said(score)
         each = {name: score[place] for place, name in enumerate(self.outputs)}
-        return {"score": best, "prediction": said, **each}
+        return {"score": F.get(score, place), "prediction": F.get(self._names(), place), **each}
+
+    def _said(self, score: Column) -> Column:
+        """As `said`, of a column of scores; sums are made in the same order."""
+        if not self.costs:
+            return F.array_position(score, F.array_max(score)).cast("int") - 1
+        expected = F.array(
+            *[
+                sum((score[true] * F.lit(cost) for true, cost in enumerate(costs)), F.lit(0.0))
+                for costs in zip(*self.costs, strict=True)
+            ]
+        )
+        return F.array_position(expected, F.array_min(expected)).cast("int") - 1
 
     def watched(self, scores: Array) -> Watched:
-        said = np.array(self.classes, dtype=object)[scores.argmax(axis=1)]
-        return Watched(scores.max(axis=1), pa.chunked_array([pa.array(said, pa.string())]))
+        said = self.said(scores)
+        names = np.array(self.classes, dtype=object)[said]
+        return Watched(chance_of(said, scores), pa.chunked_array([pa.array(names, pa.string())]))
 
     def require_judgeable(self, labels: Array) -> None:
         require_holdout(labels)
@@ -183,7 +228,7 @@ class Multiclass(Target):
     def counter(
         self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int
     ) -> ClassCounter:
-        return ClassCounter.of(labels, scored.scores, groups, n)
+        return ClassCounter.of(labels, scored.scores, self.said(scored.scores), groups, n)
 
     def judged(self, labels: Array, scored: Scored) -> Judged:
         confusion = self._confusion(labels, scored)
@@ -235,13 +280,14 @@ class Multiclass(Target):
     def _confusion(self, labels: Array, scored: Scored) -> dict[str, dict[str, int]]:
         """How many rows there are by true and said class."""
         size, truth = len(self.classes), labels.astype(np.int64)
-        cells = np.bincount(truth * size + scored.scores.argmax(axis=1), minlength=size**2)
+        cells = np.bincount(truth * size + self.said(scored.scores), minlength=size**2)
         rows = zip(self.classes, cells.reshape(size, size).tolist(), strict=True)
         return {name: dict(zip(self.classes, row, strict=True)) for name, row in rows}
 
     def _reliability(self, labels: Array, scored: Scored) -> tuple[CalibrationBin, ...]:
-        right = (labels == scored.scores.argmax(axis=1)).astype(np.float64)
-        return calibration_table(right, scored.scores.max(axis=1))
+        said = self.said(scored.scores)
+        right = (labels == said).astype(np.float64)
+        return calibration_table(right, chance_of(said, scored.scores))
 
     def _require_known(self, where: str, rows: int, strange: int) -> None:
         if strange:

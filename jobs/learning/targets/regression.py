@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import Ridge
 
 from jobs.errors import Refused
+from jobs.learning import band
 from jobs.learning.balance import Balance
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.leak import ordered
@@ -26,6 +27,7 @@ from jobs.learning.recipe.rows import rounded
 from jobs.learning.targets.target import (
     Array,
     Boosting,
+    Finish,
     Judged,
     Line,
     Score,
@@ -33,6 +35,7 @@ from jobs.learning.targets.target import (
     require_holdout,
     require_rows,
 )
+from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,10 +50,21 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Regression(Target):
-    """A number."""
+    """A number.
+
+    Attributes:
+        bounded: whether the columns of its interval are published, which is no part of what is
+            learned.
+    """
+
+    bounded: bool = field(default=False, compare=False)
 
     type: ClassVar[str] = "regression"
     metrics: ClassVar[Mapping[str, Metric]] = METRICS
+
+    @classmethod
+    def of(cls, usecase: UseCase) -> Self:
+        return cls(bounded=bool(usecase.predict.ends))
 
     def require_learnable(self, part: DataFrame, name: str) -> int:
         rows, least, most = part.agg(F.count("*"), F.min("label"), F.max("label")).collect()[0]
@@ -99,6 +113,17 @@ class Regression(Target):
         learner.fit(ready, labels, sample_weight=counts)
         return Line("identity", learner.coef_, learner.intercept_)
 
+    def finish(self, raw: Array, labels: Array, usecase: UseCase) -> Finish:
+        level = usecase.predict.interval
+        if level is None:
+            return Finish()
+        if (found := band.fit(level, raw, labels)) is not None:
+            return Finish(band=found)
+        return Finish(
+            remark=f"Validation has {len(raw)} rows, and an interval of {level:g} takes "
+            f"{band.fewest_rows(level)}: low and high are empty."
+        )
+
     def predicted(self, threshold: float | None) -> dict[str, Column]:
         return {"prediction": F.col("score")}
 
@@ -108,7 +133,7 @@ class Regression(Target):
     def counter(
         self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int
     ) -> ErrorCounter:
-        return ErrorCounter.of(labels, scored.scores, groups, n)
+        return ErrorCounter.of(labels, scored.scores, groups, n, scored.band)
 
     def judged(self, labels: Array, scored: Scored) -> Judged:
         return Judged()
@@ -121,13 +146,19 @@ class Regression(Target):
         }
 
     def outcome(self) -> dict[str, Column]:
-        return {"score": F.col("score")}
+        covered = F.col("label").between(F.col("low"), F.col("high")).cast("double")
+        return {"score": F.col("score"), **({"covered": covered} if self.bounded else {})}
 
     def matured(self, found: Mapping[str, Array], weights: Array) -> dict[str, Interval]:
         errors = found["score"] - found["label"]
         value, low, high = mean_interval(errors**2, weights)
-        return {
+        told = {
             "rmse": (np.sqrt(value), np.sqrt(max(low, 0.0)), np.sqrt(high)),
             "mae": mean_interval(np.abs(errors), weights),
             "bias": mean_interval(errors, weights),
         }
+        if self.bounded:
+            # A model that was trained without intervals has published none.
+            there = np.isfinite(found["covered"])
+            told["coverage"] = mean_interval(found["covered"][there], weights[there])
+        return told

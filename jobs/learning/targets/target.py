@@ -14,12 +14,13 @@ from pyspark.sql import functions as F
 
 from jobs.errors import Refused
 from jobs.learning.balance import Balance
-from jobs.learning.calibrate import Calibration
+from jobs.learning.band import Band
+from jobs.learning.calibrate import Calibration, Uncalibrated
 from jobs.learning.evaluation import CalibrationBin, ClassResult, Confusion
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.metrics.closed_form import Interval
 from jobs.learning.metrics.metric import Counter, Metric
-from jobs.usecase import Label
+from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,6 +66,23 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """What validation adds to a fitted candidate; a type of label has some of it.
+
+    Attributes:
+        calibration: from raw scores to finished ones.
+        threshold: finished score from which a row counts as yes.
+        band: of the intervals of numbers.
+        remark: a sentence about what was asked for and could not be had.
+    """
+
+    calibration: Calibration = field(default_factory=Uncalibrated)
+    threshold: float | None = None
+    band: Band | None = None
+    remark: str | None = None
+
+
+@dataclass(frozen=True)
 class Judged:
     """What an evaluation tells of one model beside its metrics."""
 
@@ -98,8 +116,8 @@ class Target(ABC):
     metrics: ClassVar[Mapping[str, Metric]]
 
     @classmethod
-    def of(cls, label: Label) -> Self:
-        """That of a declared label."""
+    def of(cls, usecase: UseCase) -> Self:
+        """That of a use case's label."""
         return cls()
 
     @classmethod
@@ -178,9 +196,9 @@ class Target(ABC):
             counts: how many rows each stands for, where not all stand for as many.
         """
 
-    def finish(self, raw: Array, labels: Array, calibrate: str) -> tuple[Calibration, float | None]:
-        """Calibration and threshold, fitted on validation, where the type has them."""
-        return Calibration(), None
+    @abstractmethod
+    def finish(self, raw: Array, labels: Array, usecase: UseCase) -> Finish:
+        """What is fitted on the scores and labels of validation."""
 
     # Scores.
 

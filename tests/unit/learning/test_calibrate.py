@@ -4,12 +4,29 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+from scipy.special import expit, logit, softmax
 from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import f1_score
+from sklearn.linear_model import LogisticRegression
 
-from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
+from jobs.learning.calibrate import (
+    Isotonic,
+    Sigmoid,
+    Temperature,
+    Uncalibrated,
+    fit,
+    fit_isotonic,
+    fit_sigmoid,
+    fit_temperature,
+    restored,
+)
 from jobs.learning.metrics.binary import METRICS
 from jobs.learning.metrics.tally import tally
+
+BINARY = ("auto", "isotonic", "sigmoid", "none")
+CLASSES = ("auto", "temperature", "none")
 
 
 @pytest.fixture
@@ -17,6 +34,15 @@ def overconfident() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     chance = rng.random(4000) * 0.5
     return np.sqrt(chance), (rng.random(4000) < chance).astype(float)
+
+
+def several(seed: int, rows: int, sharper: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of three classes whose logarithms are `sharper` times what is true."""
+    rng = np.random.default_rng(seed)
+    sums = rng.normal(size=(rows, 3))
+    true = softmax(sums, axis=1)
+    labels = (true.cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1).astype(float)
+    return softmax(sharper * sums, axis=1), labels
 
 
 def test_isotonic_is_close_to_scikit_learn_s_and_keeps_every_rank(overconfident):
@@ -42,20 +68,93 @@ def test_scores_beyond_validation_stay_probabilities(overconfident):
     assert 0 < found[0] < found[1] < 1
 
 
-def test_survives_json_bit_for_bit(overconfident):
-    raw, labels = overconfident
-    before = fit_isotonic(raw, labels)
-    after = Calibration.from_json(json.loads(json.dumps(before.to_json())))
-    assert np.array_equal(before.apply(raw), after.apply(raw))
+@how(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 300), st.sampled_from(BINARY))
+def test_whatever_the_rows_ranks_are_kept_and_scores_stay_probabilities(seed, rows, by):
+    rng = np.random.default_rng(seed)
+    raw = np.round(rng.uniform(0.001, 0.999, rows), 3)
+    # Labels that may run against the scores, or be all the same.
+    labels = (rng.random(rows) < rng.choice([0.0, 0.1, 1.0]) + rng.normal() * (raw - 0.5)) * 1.0
+    curve, grid = fit(by, raw, labels, seed), np.linspace(0.001, 0.999, 400)
+    found = curve.apply(grid)
+    assert (np.diff(found) > 0).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    again = restored(json.loads(json.dumps(curve.to_json())))
+    assert again == curve
+    alone = [again.apply(grid[place : place + 1])[0] for place in range(0, 400, 40)]
+    assert np.array_equal(found[::40], alone)
+
+
+@how(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 200), st.sampled_from(CLASSES))
+def test_of_several_classes_the_likeliest_stays_so_and_chances_add_up_to_one(seed, rows, by):
+    raw, labels = several(seed, rows, 3.0)
+    found = fit(by, raw, labels, seed)
+    scores = found.apply(raw)
+    assert np.array_equal(np.argsort(scores, axis=1), np.argsort(raw, axis=1))
+    assert np.abs(scores.sum(axis=1) - 1).max() < 1e-12
+    assert restored(json.loads(json.dumps(found.to_json()))) == found
+    assert found.apply(raw[:0]).shape == (0, 3)
+    assert np.array_equal(scores[:3], [found.apply(row[None, :])[0] for row in raw[:3]])
+
+
+def test_sigmoid_is_platt_s():
+    rng = np.random.default_rng(2)
+    odds = rng.normal(size=500)
+    labels = (rng.random(500) < expit(0.4 * odds - 1)).astype(float)
+    found = fit_sigmoid(expit(odds), labels)
+    # Each row once as yes and once as no, by as much as Platt's targets say.
+    yes = labels.sum()
+    wanted = np.where(labels == 1, (yes + 1) / (yes + 2), 1 / (500 - yes + 2))
+    oracle = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(
+        np.tile(odds, 2)[:, None],
+        np.repeat([1, 0], 500),
+        sample_weight=np.append(wanted, 1 - wanted),
+    )
+    assert found.slope == pytest.approx(oracle.coef_[0, 0], abs=1e-4)
+    assert found.intercept == pytest.approx(oracle.intercept_[0], abs=1e-4)
+    assert found.apply(expit(odds)) == pytest.approx(expit(found.slope * odds + found.intercept))
+
+
+def test_a_temperature_is_found_again():
+    for sharper in (0.5, 1.0, 3.0):
+        found = fit_temperature(*several(3, 20_000, sharper))
+        assert found.temperature == pytest.approx(sharper, rel=0.05)
+
+
+def test_auto_takes_the_way_that_suits_the_rows(overconfident):
+    rng = np.random.default_rng(4)
+    raw = rng.uniform(0.02, 0.98, 3000)
+    drawn = rng.random(3000)
+    shifted = expit(0.5 * logit(raw) - 1)
+    bent = np.where(raw < 0.5, 0.05, 0.9)
+    assert fit("auto", raw, (drawn < shifted) * 1.0, 1).by == "sigmoid"
+    assert fit("auto", raw, (drawn < bent) * 1.0, 1).by == "isotonic"
+    assert fit("auto", *several(5, 2000, 3.0), 1).by == "temperature"
+    assert fit("auto", *overconfident, 1) == fit("auto", *overconfident, 1)
+
+
+def test_of_few_rows_auto_is_closer_to_the_truth_than_a_curve_of_any_shape():
+    rng = np.random.default_rng(6)
+    off = dict.fromkeys(("auto", "isotonic"), 0.0)
+    for _ in range(25):
+        raw = rng.uniform(0.02, 0.98, 150)
+        chance = expit(0.5 * logit(raw) - 1)
+        labels = (rng.random(150) < chance).astype(float)
+        for by in off:
+            said = fit(by, raw, labels, 1).apply(raw)
+            off[by] += np.mean(chance * np.log(chance / said))
+            off[by] += np.mean((1 - chance) * np.log((1 - chance) / (1 - said)))
+    assert off["auto"] < 0.8 * off["isotonic"]
 
 
 def test_no_calibration_changes_nothing():
-    assert np.array_equal(Calibration().apply(np.array([0.2, 0.9])), [0.2, 0.9])
-
-
-def test_threshold_is_the_best_of_all(overconfident):
-    raw, labels = overconfident
-    scores = np.round(raw, 2)
-    found = best_f1_threshold(scores, labels)
-    best = max(f1_score(labels, scores >= cut) for cut in np.unique(scores))
-    assert f1_score(labels, scores >= found) == pytest.approx(best)
+    assert np.array_equal(Uncalibrated().apply(np.array([0.2, 0.9])), [0.2, 0.9])
+    for one in (
+        Uncalibrated(),
+        Isotonic((0.0, 1.0), (0.1, 0.9)),
+        Sigmoid(1.5, 0.1),
+        Temperature(2.0),
+    ):
+        assert restored(one.to_json()) == one

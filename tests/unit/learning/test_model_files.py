@@ -7,7 +7,8 @@ import json
 import pytest
 
 from jobs.errors import Refused
-from jobs.learning.calibrate import Calibration
+from jobs.learning.band import Band
+from jobs.learning.calibrate import Isotonic
 from jobs.learning.candidates.constant import Constant
 from jobs.learning.model import DESCRIPTION, INDEX, Model, opened, sha256
 from jobs.learning.targets.binary import Binary
@@ -21,8 +22,10 @@ MODEL = Model(
     text=("note",),
     candidate=Constant(0.25),
     target=Binary(),
-    calibration=Calibration((0.0, 1.0), (0.1, 0.9)),
+    calibration=Isotonic((0.0, 1.0), (0.1, 0.9)),
     threshold=0.3,
+    band=Band(0.9, 2.5),
+    remark="No threshold has it.",
 )
 
 

@@ -48,12 +48,16 @@ COLUMNS = ["score_door", "score_neighbour", "score_shop_24h"]
 TARGET = Multiclass(CLASSES)
 
 
-def plan_of(settings: Settings, **model: str) -> Plan:
+# It is bad not to be told of a parcel at the shop; two classes are as wrong as they always are.
+COSTS = {"shop 24h": {"door": 6.0, "Neighbour": 4.0}}
+
+
+def plan_of(settings: Settings, costs: dict[str, dict[str, float]] | None = None) -> Plan:
     label = {"type": "multiclass", "classes": CLASSES, "expression": "came_to"}
     return parcels.plan(
         settings,
         label={**parcels.SPEC["label"], **label},
-        model={**parcels.SPEC["model"], **model},
+        predict={**parcels.SPEC["predict"], "costs": costs or {}},
     )
 
 
@@ -125,9 +129,8 @@ def by_scikit(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> di
 @given(scored())
 def test_metrics_as_scikit_learn_under_weights(case):
     labels, scores, weights = case
-    tally = ClassCounter.of(labels, scores, np.arange(len(labels)), len(labels)).tally(
-        weights[None, :]
-    )
+    rows, said = np.arange(len(labels)), scores.argmax(axis=1)
+    tally = ClassCounter.of(labels, scores, said, rows, len(labels)).tally(weights[None, :])
     for name, expected in by_scikit(labels, scores, weights).items():
         assert METRICS[name].of(tally) == pytest.approx(expected), name
 
@@ -251,6 +254,55 @@ def test_of_equally_likely_classes_the_first_declared_is_predicted(spark):
     frame = spark.createDataFrame([([0.2, 0.4, 0.4],)], "score array<double>")
     row = frame.select(*[c.alias(n) for n, c in TARGET.predicted(None).items()]).collect()[0]
     assert (row["prediction"], row["score"]) == ("Neighbour", 0.4)
+
+
+@how(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 5), st.integers(1, 40))
+def test_the_class_that_is_said_costs_least_of_all(seed, classes, rows):
+    rng = np.random.default_rng(seed)
+    costs = rng.integers(0, 30, (classes, classes)) * (1.0 - np.eye(classes))
+    scores = softmax(rng.integers(0, 3, (rows, classes)).astype(float), axis=1)
+    names = tuple(f"class {place}" for place in range(classes))
+    found = Multiclass(names, tuple(map(tuple, costs.tolist()))).said(scores)
+    for row, said in zip(scores, found, strict=True):
+        each = [
+            sum(row[true] * costs[true, one] for true in range(classes)) for one in range(classes)
+        ]
+        assert each[said] == min(each)
+        assert said == each.index(min(each))
+    # Where all errors cost the same it is the likeliest.
+    same = Multiclass(names, tuple(map(tuple, (1.0 - np.eye(classes)).tolist()))).said(scores)
+    assert scores[np.arange(rows), same] == pytest.approx(scores.max(axis=1))
+
+
+def test_costs_decide_about_the_class_in_gold_in_the_evaluation_and_in_what_is_watched(
+    spark, settings, trained, ways, split
+):
+    plan = plan_of(settings, COSTS)
+    target = Multiclass.of(plan.usecase)
+    assert target.costs == ((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (6.0, 4.0, 0.0))
+    model = replace(trained.models["xgboost"], target=target)
+    files = model.files()
+    model = opened(files, sha256(files[INDEX]), "it")
+    assert model.target.costs == target.costs
+    some = ways.head(300)
+    chances = model.score(parcels.batch(some))
+    said = (chances @ np.array(target.costs)).argmin(axis=1)
+    assert (said == 2).sum() > (chances.argmax(axis=1) == 2).sum()
+    found = score(parcels.frame(spark, some), LoadedModel(model, 3, ""), Tables(plan))
+    rows = found.orderBy("parcel").toArrow()
+    assert rows["prediction"].to_pylist() == [CLASSES[place] for place in said]
+    assert np.array_equal(rows["score"].to_numpy(), chances[np.arange(300), said])
+    watched = target.watched(chances)
+    assert watched.prediction.to_pylist() == rows["prediction"].to_pylist()
+    assert np.array_equal(watched.score, rows["score"].to_numpy())
+    judged = target.judged(codes(some), Scored(chances))
+    matrix = oracle.confusion_matrix(codes(some), said, labels=range(3))
+    assert [[*row.values()] for row in judged.confusion.values()] == matrix.tolist()
+    metrics = measured(target, codes(some), Scored(chances))
+    assert metrics["accuracy"] == pytest.approx((said == codes(some)).mean())
+    # A model that was trained at other costs is still of these classes.
+    score(parcels.frame(spark, some), LoadedModel(trained.models["rule"], 3, ""), Tables(plan))
 
 
 def test_a_model_of_other_classes_scores_nothing(spark, settings, trained, ways):

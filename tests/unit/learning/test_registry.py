@@ -155,7 +155,7 @@ def test_all_that_was_chosen_is_among_the_parameters(settings: Settings) -> None
     usecase = parcels.plan(settings).usecase
     assert parameters(usecase, {**usecase.model.parameters, "rounds_kept": 9}) == {
         "metric": "roc_auc",
-        "calibrate": "isotonic",
+        "calibrate": "auto",
         "seed": 7,
         "rule.by": "depot",
         "rule.prior_rows": 20,

@@ -19,6 +19,7 @@ from sklearn import metrics as oracle
 
 from jobs.errors import Refused
 from jobs.lake.tables import Tables
+from jobs.learning.band import Band
 from jobs.learning.dataset import Parts
 from jobs.learning.evaluate import evaluate
 from jobs.learning.evaluation import Evaluation
@@ -35,6 +36,7 @@ from jobs.learning.targets.binary import Binary
 from jobs.learning.targets.regression import Regression
 from jobs.learning.targets.target import measured
 from jobs.plan import Plan, Split
+from jobs.prediction.published_table import PublishedTable
 from jobs.prediction.score import score
 from jobs.settings import Settings
 from jobs.usecase import Promote
@@ -50,11 +52,12 @@ ORACLES = {
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 
 
-def plan_of(settings: Settings, metric: str | None) -> Plan:
+def plan_of(settings: Settings, metric: str | None, interval: float | None = None) -> Plan:
     changes = {
         "label": {**parcels.SPEC["label"], "expression": "hours", "type": "regression"},
         "model": {**parcels.SPEC["model"], **({"metric": metric} if metric else {})},
         "promote": {"max_slice_loss": 0.5},
+        "predict": {**parcels.SPEC["predict"], "interval": interval},
     }
     return parcels.plan(settings, **changes)
 
@@ -221,6 +224,69 @@ def test_predictions_are_the_scores(spark, settings, trained, hours):
     rows = found.orderBy("parcel").toArrow()
     assert rows["score"].to_numpy() == pytest.approx(model.score(parcels.batch(some)))
     assert rows["prediction"].to_pylist() == rows["score"].to_pylist()
+
+
+def test_intervals_are_fitted_published_and_checked_on_the_holdout(
+    spark, settings, trained, hours, split
+):
+    plan = plan_of(settings, "rmse", interval=0.8)
+    rows = hours[hours["sent_on"].between(split.validation.first, split.validation.last)]
+    late = hours[hours["sent_on"] >= split.holdout.first]
+    bounded = {}
+    for kind, model in trained["rmse"].models.items():
+        added = Regression.of(plan.usecase).finish(
+            model.score(parcels.batch(rows)), rows["label"].to_numpy(), plan.usecase
+        )
+        assert added.remark is None
+        bounded[kind] = replace(model, band=added.band)
+    scored = {kind: one.scored(one.score(parcels.batch(late))) for kind, one in bounded.items()}
+    found = evaluate(
+        holdout_of(hours, split),
+        scored,
+        target=Regression.of(plan.usecase),
+        metric="rmse",
+        confidence=0.95,
+        seed=1,
+    )
+    for kind in bounded:
+        covered = found.of(kind).metrics["coverage"]
+        assert covered.low < 0.8 < covered.high, kind
+    assert found.of("xgboost").band.margin < found.of("constant").band.margin
+
+    tables = Tables(plan)
+    told = score(parcels.frame(spark, late), LoadedModel(bounded["xgboost"], 3, ""), tables)
+    told = told.orderBy("parcel").toArrow()
+    low, high = told["low"].to_numpy(), told["high"].to_numpy()
+    labels = late["label"].to_numpy()
+    assert np.mean((low <= labels) & (labels <= high)) == pytest.approx(
+        found.of("xgboost").metrics["coverage"].value
+    )
+    assert high - low == pytest.approx(2 * found.of("xgboost").band.margin)
+    names = [column.name for column in PublishedTable.of(plan).stored]
+    assert names == ["sent_on", "parcel", "score", "prediction", "low", "high", "depot"]
+
+    older = LoadedModel(trained["rmse"].models["xgboost"], 3, "")
+    assert (
+        score(parcels.frame(spark, late.head(5)), older, tables).where("low is null").count() == 5
+    )
+
+
+def test_too_few_rows_for_an_interval_are_said(settings):
+    plan = plan_of(settings, None, interval=0.9)
+    found = Regression.of(plan.usecase).finish(np.zeros(8), np.ones(8), plan.usecase)
+    assert found.band is None
+    assert found.remark == (
+        "Validation has 8 rows, and an interval of 0.9 takes 9: low and high are empty."
+    )
+
+
+def test_counts_have_no_interval_below_zero(spark, settings, trained, hours):
+    plan = plan_of(settings, None, interval=0.9)
+    poisson = plan.usecase.model.model_copy(update={"objective": "poisson"})
+    tables = Tables(replace(plan, usecase=plan.usecase.model_copy(update={"model": poisson})))
+    model = replace(trained["rmse"].models["constant"], band=Band(0.9, 1e3))
+    found = score(parcels.frame(spark, hours.head(3)), LoadedModel(model, 3, ""), tables)
+    assert {row.low for row in found.collect()} == {0.0}
 
 
 def test_a_model_of_other_labels_scores_nothing(spark, settings, trained, hours):

@@ -136,15 +136,33 @@ def test_dates_are_measured_on_final_labels_of_the_published_version(
 
 
 @pytest.mark.parametrize(
-    ("label", "scored", "told"),
+    ("label", "predict", "scored", "told"),
     [
         (
             {"type": "regression"},
+            {},
             [({"score": 3.0}, 2.0), ({"score": 1.0}, 4.0), ({"score": 9.0}, None)],
             {"rmse": 5**0.5, "mae": 2.0, "bias": -1.0},
         ),
         (
+            {"type": "regression"},
+            {"interval": 0.9},
+            [
+                ({"score": 3.0, "low": 2.0, "high": 4.0}, 2.0),
+                ({"score": 1.0, "low": 0.0, "high": 2.0}, 4.0),
+                ({"score": 9.0, "low": 8.0, "high": 10.0}, None),
+            ],
+            {"rmse": 5**0.5, "mae": 2.0, "bias": -1.0, "coverage": 0.5},
+        ),
+        (
+            {"type": "regression"},
+            {"interval": 0.9},
+            [({"score": 3.0}, 2.0), ({"score": 1.0}, 4.0), ({"score": 9.0}, None)],
+            {"rmse": 5**0.5, "mae": 2.0, "bias": -1.0, "coverage": None},
+        ),
+        (
             {"type": "multiclass", "classes": ["door", "shop", "lost"]},
+            {},
             [
                 ({"prediction": "door", "score_door": 0.7, "score_shop": 0.2}, "door"),
                 ({"prediction": "door", "score_door": 0.6, "score_shop": 0.4}, "shop"),
@@ -163,10 +181,13 @@ def test_numbers_and_classes_are_measured_by_their_own_metrics(
     spark: SparkSession,
     settings: Settings,
     label: dict[str, Any],
+    predict: dict[str, Any],
     scored: list[tuple[dict[str, Any], Any]],
     told: dict[str, float],
 ) -> None:
-    plan = parcels.plan(settings, label={**parcels.SPEC["label"], **label}, slices=[])
+    plan = parcels.plan(
+        settings, label={**parcels.SPEC["label"], **label}, slices=[], predict=predict
+    )
     tables, early = Tables(plan), dt.datetime(2013, 10, 3)
     keys = [{"sent_on": DAY, "parcel": n, "prediction_date": DAY} for n in range(3)]
     rows = list(zip(keys, scored, strict=True))

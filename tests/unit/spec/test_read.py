@@ -535,9 +535,57 @@ LABELS = [
         "out",
     ),
     (
-        {"features:": f"{THREE}features:", "parameters:": "calibrate: none\n  parameters:"},
-        "45: model.calibrate: label.type is multiclass, and isotonic calibration is of yes and no: "
-        "take it out",
+        {"features:": f"{THREE}features:", "parameters:": "calibrate: isotonic\n  parameters:"},
+        "45: model.calibrate: label.type is multiclass, which is calibrated by none or temperature "
+        "or auto, not isotonic",
+    ),
+    (
+        {"parameters:": "calibrate: temperature\n  parameters:"},
+        "43: model.calibrate: label.type is binary, which is calibrated by auto or isotonic or "
+        "sigmoid or none, not temperature",
+    ),
+    (
+        {"columns: [month]": "threshold: {maximise: f1, fixed: 0.5}"},
+        "51: predict.threshold.fixed: maximise chooses the threshold already: take one of them out",
+    ),
+    (
+        {"columns: [month]": "threshold: {maximise: f_beta}"},
+        "51: predict.threshold: `maximise: f_beta` and `beta` go together",
+    ),
+    (
+        {"columns: [month]": "threshold: {at_least: {precision: 0.8, recall: 0.5}}"},
+        "51: predict.threshold.at_least: it is of `precision` or of `recall`",
+    ),
+    (
+        {"columns: [month]": "threshold: {cost: {false_positive: 1}}"},
+        "51: field 'predict.threshold.cost.false_negative' is missing",
+    ),
+    (
+        {"columns: [month]": "interval: 0.9"},
+        "51: predict.interval: label.type is binary, and only numbers have an interval: take it "
+        "out",
+    ),
+    (
+        {
+            "features:": NUMBER,
+            "slices:": "promote: {max_slice_loss: 2}\nslices:",
+            "    - month": "    - low",
+            "columns: [month]": "columns: [low], interval: 0.9",
+        },
+        "53: predict.interval: its column low is in the key or predict.columns already",
+    ),
+    (
+        {"columns: [month]": "costs: {late: {punctual: 3}}"},
+        "51: predict.costs: label.type is binary, and what its errors cost is said by "
+        "predict.threshold: take it out",
+    ),
+    (
+        {"features:": f"{THREE}features:", "columns: [month]": "costs: {lots: {kept: 3}}"},
+        "53: predict.costs: 'lots' is not one of label.classes (did you mean 'lost'?)",
+    ),
+    (
+        {"features:": f"{THREE}features:", "columns: [month]": "costs: {lost: {lost: 3}}"},
+        "53: predict.costs: to be right about 'lost' costs nothing: take it out",
     ),
     (
         {"features:": f"{THREE}features:", "days_late > 1": "days_late"},
