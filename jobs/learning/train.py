@@ -31,7 +31,7 @@ from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
-from jobs.learning.promotion import decide
+from jobs.learning.promotion import bought, decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
 from jobs.learning.scoring import from_arrow, with_scores
@@ -179,8 +179,8 @@ def evaluate(ctx: Context) -> StepResult:
         dates=ctx.dates,
         sentence=(
             f"The challenger is {found.challenger}, with {found.metric} {best.value:.4f} on "
-            f"{found.rows} holdout rows of {split.holdout}."
-        ),
+            f"{found.rows} holdout rows of {split.holdout}. {bought(found)}"
+        ).rstrip(),
         rows={"holdout": found.rows},
         facts={"run_id": run.info.run_id, "challenger": found.challenger},
     )
