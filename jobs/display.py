@@ -224,6 +224,8 @@ def evaluation(found: Any) -> None:
         say(judged.remark)
     if judged.labels is not None:
         say(judged.labels.sentence)
+    if found.bought:
+        say(found.bought)
     say(f"Decision: {found.decision}. {found.sentence}\n")
 
 

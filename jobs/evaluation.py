@@ -14,7 +14,7 @@ from jobs.errors import Refused
 from jobs.learning import registry
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.folds import CrossValidation, cross_validate
-from jobs.learning.promotion import decide
+from jobs.learning.promotion import bought, decide
 from jobs.plan import Dates, Plan
 from jobs.prediction.turn import lake_turn
 from jobs.steps import run
@@ -34,6 +34,8 @@ class Judged:
         decision: `promote`, `keep` or `needs_person`: what was decided, and for a what-if what
             would be.
         sentence: why, with metric, gain and interval.
+        bought: what the challenger gains for being less simple than others, or gives up to be
+            simple.
     """
 
     use_case: str
@@ -42,6 +44,7 @@ class Judged:
     evaluation: Evaluation
     decision: str
     sentence: str
+    bought: str
 
 
 def newest(plan: Plan) -> Judged:
@@ -159,4 +162,5 @@ def _judged(plan: Plan, found: Run, evaluation: Evaluation, decision: str, sente
         evaluation=evaluation,
         decision=decision,
         sentence=sentence,
+        bought=bought(evaluation),
     )

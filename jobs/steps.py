@@ -369,6 +369,7 @@ def maintain(context: Context) -> StepResult:
     from jobs.lake.maintain import compact
     from jobs.learning.dataset import forget_set_aside
     from jobs.learning.rebuild import hours_to_keep
+    from jobs.learning.tune import forget_journals
     from jobs.prediction.batches import drop_expired
 
     plan, tables = context.plan, context.tables
@@ -377,6 +378,7 @@ def maintain(context: Context) -> StepResult:
     with _turn(context, "maintain"):
         sizes = compact(context.engine.session(), tables, keep)
         forget_set_aside(tables)
+        forget_journals(tables)
     dropped = drop_expired(
         plan.settings, plan.name, plan.usecase.predict.keep_batches, context.date
     )

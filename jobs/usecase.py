@@ -821,12 +821,6 @@ class Rate(Spec):
     prior_rows: float = Field(default=50.0, gt=0, description="Weight of the overall rate.")
 
 
-class Tune(Spec):
-    """Search for XGBoost settings on the validation part."""
-
-    trials: int = Field(default=0, ge=0, description="How many settings are tried.")
-
-
 class Imbalance(Spec):
     """How classes of which there are few rows are learned.
 
@@ -892,9 +886,103 @@ GROWING = (
 )
 
 
+# What can be searched for, with `ridge` of the linear candidate: not how values are binned, which
+# is done once for all trials, nor what balancing sets itself.
+SEARCHED = (*(name for name in GROWING if name not in ("max_bin", *BALANCED)), "ridge")
+# Parameters of XGBoost that are whole numbers.
+WHOLE = ("max_depth", "max_leaves", "num_parallel_tree")
+# What of a candidate's may be declared, by the candidate.
+OF_CANDIDATE = {
+    "rule": ("rule",),
+    "linear": ("ridge",),
+    "xgboost": ("rounds", "early_stopping", "parameters", "objective"),
+}
+
+
+class Range(Spec):
+    """Between which two numbers one is searched for."""
+
+    low: float = Field(allow_inf_nan=False, description="The smallest that is tried.")
+    high: float = Field(allow_inf_nan=False, description="The largest that is tried.")
+    log: bool = Field(
+        default=False,
+        description="Whether its logarithm is drawn: from 0.01 to 0.1 then as often as from 0.1 to "
+        "1.",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_inside(self) -> Self:
+        if self.low >= self.high:
+            raise Misfit("low", f"{self.low:g} is not less than `high`, which is {self.high:g}")
+        if self.log and self.low <= 0:
+            raise Misfit("low", f"{self.low:g} has no logarithm: more than 0, or take `log` out")
+        return self
+
+
+def _how_to_search(value: object) -> str:
+    return "range" if isinstance(value, Mapping | Range) else "list"
+
+
+Tries = Annotated[
+    Annotated[Range, Tag("range")]
+    | Annotated[tuple[float | int | str, ...], Field(min_length=2), Tag("list")],
+    Discriminator(_how_to_search),
+]
+
+
+class Tune(Spec):
+    """A search for settings of XGBoost, and the ridge of the linear candidate, on validation.
+
+    Trials learn from at most some 100 000 rows of the training part, and are judged on as many of
+    validation. What is found is then fitted on all rows.
+    """
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        description="How many settings of XGBoost are tried at most, the declared ones first; of "
+        "the ridge, which is a single number, no more than 10. With 0 nothing is searched for.",
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="After how many minutes of trials no further one begins. How many fit in is "
+        "then up to the machine; by `trials` alone the same rows give the same settings.",
+    )
+    search: dict[str, Tries] = Field(
+        default_factory=dict,
+        description="What is searched for, by the names of `model.parameters` and `ridge`: `{low: "
+        "0.01, high: 0.3, log: true}`, or a list of values. Without it max_depth, learning_rate, "
+        "min_child_weight, subsample, colsample_bytree, reg_lambda, of classes gamma, and ridge.",
+        json_schema_extra={"propertyNames": {"enum": list(SEARCHED)}},
+    )
+
+    @field_validator("search")
+    @classmethod
+    def _can_be_searched(cls, search: dict[str, Tries]) -> dict[str, Tries]:
+        for name, values in search.items():
+            if name not in SEARCHED:
+                near = guess(name, SEARCHED)
+                raise Misfit(
+                    name, f"it cannot be searched for{near}; what can: {', '.join(SEARCHED)}"
+                )
+            bounds = (values.low, values.high) if isinstance(values, Range) else values
+            numbers = [each for each in bounds if not isinstance(each, str)]
+            if name in WHOLE and any(each != int(each) for each in numbers):
+                raise Misfit(name, "it is a whole number")
+            if name == "ridge" and (len(numbers) < len(bounds) or min(numbers) <= 0):
+                raise Misfit(name, "it is a number more than 0")
+        return search
+
+
 class Model(Spec):
     """The candidates and how XGBoost is fitted."""
 
+    candidates: tuple[Literal["constant", "rule", "linear", "xgboost"], ...] = Field(
+        default=("constant", "rule", "linear", "xgboost"),
+        description="What is fitted and compared; of two that are as good the simpler one wins, "
+        "whatever their order here. The constant, which any model has to beat, is always one.",
+    )
     metric: (
         Literal[
             "roc_auc",
@@ -914,7 +1002,11 @@ class Model(Spec):
         "`f1_macro` or `accuracy`, for which XGBoost stops by log loss all the same; of "
         "regression `rmse`, unless it is `mae`.",
     )
-    rule: Rate = Field(description="The rule of thumb that a model has to beat.")
+    rule: Rate | None = Field(
+        default=None,
+        description="The rule of thumb that a model has to beat; to be said where it is one of the "
+        "candidates.",
+    )
     rounds: int = Field(default=1000, ge=1, description="Most boosting rounds.")
     early_stopping: int = Field(default=50, ge=1, description="Rounds without gain before a stop.")
     parameters: dict[str, float | int | str] = Field(
@@ -951,6 +1043,11 @@ class Model(Spec):
     )
     seed: int = Field(default=20130101, description="Of all random choices.")
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The features whose values make the groups of the rule, if there is a rule."""
+        return () if self.rule is None else self.rule.by
+
     @field_validator("parameters")
     @classmethod
     def _known(cls, parameters: dict[str, float | int | str]) -> dict[str, float | int | str]:
@@ -959,6 +1056,32 @@ class Model(Spec):
                 near = guess(name, GROWING)
                 raise Misfit(name, f"it cannot be set{near}; what can: {', '.join(GROWING)}")
         return parameters
+
+    @field_validator("candidates")
+    @classmethod
+    def _begin_with_the_constant(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
+        if "constant" not in candidates:
+            raise ValueError("`constant` is what every model has to beat: add it")
+        if len(set(candidates)) < len(candidates):
+            raise ValueError("each candidate is named once")
+        return candidates
+
+    @model_validator(mode="after")
+    def _says_nothing_of_others(self) -> Self:
+        if "rule" in self.candidates and self.rule is None:
+            said = "`rule` is missing: add it, such as `rule: {by: [COLUMN]}`, or take the rule"
+            raise Misfit("", f"{said} out of `candidates`")
+        for kind, fields in OF_CANDIDATE.items():
+            for field in fields:
+                if kind not in self.candidates and field in self.model_fields_set:
+                    said = f"it is of {kind}, which is not one of model.candidates"
+                    raise Misfit(field, f"{said}: take it out")
+        for name in self.tune.search:
+            kind = "linear" if name == "ridge" else "xgboost"
+            if kind not in self.candidates:
+                said = f"it is of {kind}, which is not one of model.candidates"
+                raise Misfit(f"tune.search.{name}", f"{said}: take it out")
+        return self
 
     @model_validator(mode="after")
     def _balances_once(self) -> Self:
@@ -1350,7 +1473,7 @@ class UseCase(Spec):
 
     @model_validator(mode="after")
     def _features_are_there(self) -> Self:
-        named = {"model.rule.by": self.model.rule.by, "predict.columns": self.predict.columns}
+        named = {"model.rule.by": self.model.groups, "predict.columns": self.predict.columns}
         for field, names in named.items():
             for name in names:
                 if name not in self.features.names:
@@ -1430,7 +1553,7 @@ class UseCase(Spec):
 
     @model_validator(mode="after")
     def _rule_is_by_groups(self) -> Self:
-        for name in self.model.rule.by:
+        for name in self.model.groups:
             if (kind := self.features.kinds[name]) not in ("number", "category"):
                 raise Misfit("model.rule.by", f"{name!r} is a {kind}, which names no groups")
         return self

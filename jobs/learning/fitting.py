@@ -15,25 +15,25 @@ from jobs.learning import reference
 from jobs.learning.balance import TIMES, Balance, repeated, times_of
 from jobs.learning.calibrate import Uncalibrated
 from jobs.learning.candidates import boosted, constant, linear, rule
-from jobs.learning.candidates.boosted import Fit
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.dataset import Parts
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.model import Model
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
-from jobs.learning.recipe.recipe import Recipe
 from jobs.learning.scarce import Scarce
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import target_of
-from jobs.learning.targets.target import Boosting, Target, measured
-from jobs.learning.tune import tuned
+from jobs.learning.targets.target import Target, measured
+from jobs.learning.trials import Judges, Sample, searched
+from jobs.learning.tune import Trial, Tuned
 from jobs.plan import Plan
 from jobs.usecase import Imbalance, UseCase
 
 if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
     from pyspark.sql import DataFrame
 
-Record = Callable[[int, Mapping[str, Any], Fit], None]
+Record = Callable[[Trial], None]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Trained:
         kept: rows that the linear candidate and the trees learned from: those of `train`, without
             what undersampling left out and with what oversampling repeated.
         settings: of XGBoost, as fitted.
+        tuning: what a search found for each candidate it was made for, by its kind.
     """
 
     models: Mapping[str, Model]
@@ -55,10 +56,21 @@ class Trained:
     rows: Mapping[str, int]
     kept: int
     settings: Mapping[str, Any]
+    tuning: Mapping[str, Tuned]
 
 
-def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) -> Trained:
+def fit_all(
+    parts: Parts,
+    plan: Plan,
+    cutoff: str,
+    trials: int,
+    record: Record,
+    storage: BaseStorage | None = None,
+) -> Trained:
     """Fit every candidate; `record` is told of each tuning trial.
+
+    Args:
+        storage: where trials are kept (`jobs.learning.tune.journal`); None: nowhere.
 
     Raises:
         Refused: a part is empty or has labels that nothing can be learned from, or a feature gives
@@ -94,16 +106,27 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         line_rows = scarce.sample(*_foldable(drawn, plan))
         counts = scarce.weights(line_rows["label"].to_numpy())
     counts = times_of(line_rows, counts)
-    boosting = target.boosting(metric, balance)
-    trees, settings = _trees(
-        learned, {**rows, "train": kept}, recipe, plan, boosting, trials, record
-    )
-    fitted: list[Candidate] = [
-        constant.fit(parts, target, metric),
-        rule.fit(parts, plan.usecase.model.rule, target),
-        linear.fit(line_rows, recipe, target, plan.usecase.model.ridge, balance, counts),
-        trees.candidate,
-    ]
+    boosting, spec = target.boosting(metric, balance), plan.usecase.model
+    line = linear.Ready.of(line_rows, recipe, target, balance, counts)
+    tuning: Mapping[str, Tuned] = {}
+    if trials:
+        sample = Sample(line_rows, reference.every(kept), line)
+        judged = _classes(parts.validation, target)
+        judges = Judges.of(parts.validation, rows["validation"], judged, recipe, key)
+        tuning = searched(sample, judges, spec, boosting, trials, storage or _memory(), record)
+    fitted: list[Candidate] = [constant.fit(parts, target, metric)]
+    if spec.rule is not None:
+        fitted.append(rule.fit(parts, spec.rule, target))
+    if "linear" in spec.candidates:
+        fitted.append(line.fit(_found(tuning, "linear", {"ridge": spec.ridge})["ridge"]))
+    settings: Mapping[str, Any] = {}
+    if "xgboost" in spec.candidates:
+        workers = boosted.workers(kept, rows["validation"], plan.settings.spark_workers)
+        data = boosted.shares(learned, recipe, key, workers, boosting)
+        settings = _found(tuning, "xgboost", spec.parameters)
+        trees = boosted.fit(data, spec, settings)
+        settings = {**settings, "rounds_kept": trees.rounds}
+        fitted.append(trees.candidate)
     seen = reference.seen(parts.train, sampled, features)
     raw = {
         candidate.kind: Model(
@@ -128,31 +151,44 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         validation={kind: found for kind, (_, found) in finished.items()},
         rows=rows,
         kept=kept,
-        settings={**settings, "rounds_kept": trees.rounds},
+        settings=settings,
+        tuning=tuning,
     )
 
 
-def parameters(usecase: UseCase, settings: Mapping[str, Any]) -> dict[str, Any]:
+def parameters(
+    usecase: UseCase, settings: Mapping[str, Any], ridge: float | None = None
+) -> dict[str, Any]:
     """All that was chosen of the candidates, by the names of MLflow's parameters.
 
     Args:
         usecase: what its file says.
         settings: of XGBoost, as fitted.
+        ridge: of the linear candidate, if it was searched for.
     """
     spec = usecase.model
+    of_rule = spec.rule and {
+        "rule.by": ", ".join(spec.rule.by),
+        "rule.prior_rows": spec.rule.prior_rows,
+    }
+    of_line = {
+        "linear.ridge": spec.ridge if ridge is None else ridge,
+        "linear.most_rows": reference.SAMPLE_ROWS,
+    }
+    of_trees = {
+        **({"xgboost.objective": spec.objective} if spec.objective else {}),
+        "xgboost.most_rounds": spec.rounds,
+        "xgboost.early_stopping": spec.early_stopping,
+        **{f"xgboost.{name}": value for name, value in settings.items()},
+    }
     return {
         "metric": usecase.metric,
         **({"calibrate": usecase.calibrate} if usecase.label.kind.calibrations else {}),
         **({"imbalance": spec.imbalance.told} if spec.imbalance.by != "none" else {}),
         "seed": spec.seed,
-        "rule.by": ", ".join(spec.rule.by),
-        "rule.prior_rows": spec.rule.prior_rows,
-        "linear.ridge": spec.ridge,
-        "linear.most_rows": reference.SAMPLE_ROWS,
-        **({"xgboost.objective": spec.objective} if spec.objective else {}),
-        "xgboost.most_rounds": spec.rounds,
-        "xgboost.early_stopping": spec.early_stopping,
-        **{f"xgboost.{name}": value for name, value in settings.items()},
+        **(of_rule or {}),
+        **(of_line if "linear" in spec.candidates else {}),
+        **(of_trees if "xgboost" in spec.candidates else {}),
     }
 
 
@@ -181,22 +217,16 @@ def _balance(rows: Mapping[int, int], spec: Imbalance) -> Balance | None:
     return None if spec.by == "none" else Balance.of(spec, list(rows.values()))
 
 
-def _trees(
-    parts: Parts,
-    rows: Mapping[str, int],
-    recipe: Recipe,
-    plan: Plan,
-    boosting: Boosting,
-    trials: int,
-    record: Record,
-) -> tuple[Fit, Mapping[str, Any]]:
-    model = plan.usecase.model
-    most = plan.settings.spark_workers
-    workers = boosted.workers(rows["train"], rows["validation"], most)
-    data = boosted.shares(parts, recipe, plan.usecase.entity.key, workers, boosting)
-    if trials:
-        return tuned(data, model, trials, record)
-    return boosted.fit(data, model, model.parameters), model.parameters
+def _found(
+    tuning: Mapping[str, Tuned], kind: str, declared: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    return tuning[kind].best.settings if kind in tuning else declared
+
+
+def _memory() -> BaseStorage:
+    from optuna.storages import InMemoryStorage
+
+    return InMemoryStorage()
 
 
 def _require_every_class(target: Target, rows: Mapping[int, int]) -> None:

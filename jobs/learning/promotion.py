@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,6 +134,27 @@ def _unscored(evaluation: Evaluation) -> str:
         f"The challenger ({evaluation.challenger}) could not be compared with champion version "
         f"{evaluation.champion_version}: {evaluation.champion_problem} A person must decide."
     )
+
+
+def bought(evaluation: Evaluation) -> str:
+    """What the challenger gains for being less simple than others, and gives up to be simple."""
+    name, gains = evaluation.challenger, evaluation.gains
+    place = SIMPLEST_FIRST.index(name)
+    said = []
+    if over := _closest(gains, SIMPLEST_FIRST[:place]):
+        told = _said(evaluation, gains[over])
+        said.append(f"What {name} buys over {over}, the best of the simpler candidates: {told}.")
+    if (over := _closest(gains, SIMPLEST_FIRST[place + 1 :])) and (gains[over].value or 0) < 0:
+        told = _said(evaluation, gains[over])
+        said.append(f"What {name} gives up to be simpler than {over}, perhaps by chance: {told}.")
+    return " ".join(said)
+
+
+def _closest(gains: Mapping[str, Estimate], kinds: Sequence[str]) -> str | None:
+    """The best of some candidates: the one that the challenger gains least over."""
+    found = {kind: gains[kind].value for kind in kinds if kind in gains}
+    there = {kind: value for kind, value in found.items() if value is not None}
+    return min(there, key=lambda kind: there[kind], default=None)
 
 
 def _said(evaluation: Evaluation, lead: Estimate, rows: int | None = None) -> str:

@@ -24,9 +24,16 @@ from jobs.label_types import WORDS
 from jobs.learning import evaluate as evaluation
 from jobs.learning import registry
 from jobs.learning.agreement import TWO, Agreement, Said, said_of
-from jobs.learning.candidates.boosted import Fit
 from jobs.learning.cut import Cut
-from jobs.learning.dataset import Parts, entities, labelled, outcomes, set_aside, versions
+from jobs.learning.dataset import (
+    Parts,
+    content_hash,
+    entities,
+    labelled,
+    outcomes,
+    set_aside,
+    versions,
+)
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
@@ -34,17 +41,19 @@ from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality, gathered
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
-from jobs.learning.promotion import decide
+from jobs.learning.promotion import bought, decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import require_declared, target_of
+from jobs.learning.tune import Trial, Tuned, journal, journal_of
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from optuna.storages import BaseStorage
     from pyspark.sql import DataFrame
 
 EVIDENCE = "evaluation.json"
@@ -111,11 +120,12 @@ def train(
                 registry.close_killed(client, ctx.plan.name, attempt.under_way)
                 tags[registry.ATTEMPT] = attempt.name
             run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), tags)
-            trained = _fitted(ctx, client, run_id, parts)
+            storage = kept.enter_context(_journal(ctx, parts))
+            trained = _fitted(ctx, client, run_id, parts, storage)
             rows = sum(trained.rows.values())
             learned = Learned.of(frame, rows, read, dates, known_at, cut, quality)
             log_learned(client, run_id, learned)
-            _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
+            _log(client, run_id, trained, _chosen(ctx, trained))
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
     rows_learned = f"{trained.rows['train']} rows of {split.train}"
@@ -128,7 +138,7 @@ def train(
         dates=ctx.dates,
         sentence=(
             f"{len(trained.models)} candidates learned from {rows_learned}; on validation {best} "
-            f"is best, with {said}."
+            f"is best, with {said}.{_searched(trained.tuning)}"
         ),
         rows=trained.rows,
         facts={"run_id": run_id},
@@ -189,9 +199,9 @@ def evaluate(ctx: Context) -> StepResult:
         dates=ctx.dates,
         sentence=(
             f"The challenger is {found.challenger}, with {found.metric} {best.value:.4f} on "
-            f"{found.rows} holdout rows of {split.holdout}."
-            f"{f' {found.remark}' if found.remark else ''}"
-        ),
+            f"{found.rows} holdout rows of {split.holdout}. "
+            + " ".join(filter(None, (bought(found), found.remark)))
+        ).rstrip(),
         rows={"holdout": found.rows},
         facts={"run_id": run.info.run_id, "challenger": found.challenger},
     )
@@ -299,25 +309,60 @@ def _code(use_case: Path) -> str:
     return digest.hexdigest()
 
 
-def _fitted(ctx: Context, client: MlflowClient, run_id: str, parts: Parts) -> Trained:
-    """Fit all candidates, each tuning trial in a nested run; a failure marks the run as failed."""
+def _trials(ctx: Context) -> int:
+    asked = ctx.options.get("trials")
+    return ctx.plan.usecase.model.tune.trials if asked is None else int(asked)
 
-    def record(number: int, settings: Mapping[str, Any], found: Fit) -> None:
-        nested = registry.start_run(client, ctx.plan.name, f"trial {number}", {}, parent=run_id)
-        for name, value in settings.items():
-            client.log_param(nested, name, value)
-        client.log_metric(nested, f"validation.{boosting.metric}", found.best)
-        client.log_metric(nested, "rounds", found.rounds)
+
+def _journal(ctx: Context, parts: Parts) -> AbstractContextManager[BaseStorage | None]:
+    """Where this training's trials are kept; those of a killed one of equal rows are there."""
+    if not _trials(ctx):
+        return nullcontext()
+    rows = (content_hash(parts.train), content_hash(parts.validation))
+    spec = ctx.plan.usecase.model_dump_json()
+    return journal(journal_of(ctx.tables, spec, _tags(ctx)["daybreak.code_sha256"], *rows))
+
+
+def _fitted(
+    ctx: Context, client: MlflowClient, run_id: str, parts: Parts, storage: BaseStorage | None
+) -> Trained:
+    """Fit all candidates, each tuning trial in a nested run; a failure marks the run as failed."""
+    metric = target_of(ctx.plan.usecase).boosting(ctx.plan.usecase.metric).metric
+
+    def record(trial: Trial) -> None:
+        name = f"{trial.kind} trial {trial.number}"
+        nested = registry.start_run(client, ctx.plan.name, name, {}, parent=run_id)
+        for setting, value in trial.settings.items():
+            client.log_param(nested, setting, value)
+        client.log_param(nested, "cut_off", trial.cut_off)
+        client.log_metric(nested, f"validation.{metric}", trial.value)
+        client.log_metric(nested, "seconds", trial.seconds)
+        if trial.rounds is not None:
+            client.log_metric(nested, "rounds", trial.rounds)
         client.set_terminated(nested, "FINISHED")
 
-    boosting = target_of(ctx.plan.usecase).boosting(ctx.plan.usecase.metric)
-    asked = ctx.options.get("trials")
-    trials = ctx.plan.usecase.model.tune.trials if asked is None else int(asked)
     try:
-        return fit_all(parts, ctx.plan, str(ctx.date), trials, record)
+        return fit_all(parts, ctx.plan, str(ctx.date), _trials(ctx), record, storage)
     except Exception:
         client.set_terminated(run_id, "FAILED")
         raise
+
+
+def _chosen(ctx: Context, trained: Trained) -> dict[str, Any]:
+    """All that was chosen, with how it was searched for."""
+    line = trained.tuning.get("linear")
+    ridge = float(line.best.settings["ridge"]) if line else None
+    searched = {f"tune.{kind}.trials": found.trials for kind, found in trained.tuning.items()}
+    return {**parameters(ctx.plan.usecase, trained.settings, ridge), **searched}
+
+
+def _searched(tuning: Mapping[str, Tuned]) -> str:
+    """What a search did, as sentences; nothing if there was none."""
+    return "".join(
+        f" Of {found.trials} trials of {kind}, {found.cut_off} of them cut off, number "
+        f"{found.best.number} was best."
+        for kind, found in tuning.items()
+    )
 
 
 def _log(client: MlflowClient, run_id: str, trained: Trained, chosen: Mapping[str, Any]) -> None:

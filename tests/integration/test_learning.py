@@ -27,6 +27,8 @@ from jobs.lake.tables import Tables
 from jobs.learning import registry
 from jobs.learning.candidates import boosted
 from jobs.learning.train import evaluate, promote, train
+from jobs.learning.trials import Trees
+from jobs.learning.tune import JOURNALS
 from jobs.plan import Dates
 from jobs.prediction.score import score
 from jobs.settings import Settings
@@ -223,7 +225,26 @@ def test_tuning_keeps_a_run_for_each_trial(engine, first):
     nested = client.search_runs(
         [experiment], f"tags.`mlflow.parentRunId` = '{result.facts['run_id']}'"
     )
-    assert {run.info.run_name for run in nested} == {"trial 0", "trial 1"}
+    assert {run.info.run_name for run in nested} == {
+        f"{kind} trial {number}" for kind in ("linear", "xgboost") for number in (0, 1)
+    }
+    assert "Of 2 trials of xgboost, 0 of them cut off, number" in result.sentence
+    # Nothing is left of a training that came to its end.
+    assert not list((Path(context(engine).tables.root) / JOURNALS).iterdir())
+
+
+def test_a_training_that_failed_goes_on_with_the_trials_that_were_done(engine, first, monkeypatch):
+    def failing(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(boosted, "fit", failing)
+    with pytest.raises(RuntimeError, match="no memory"):
+        train(context(engine, trials=2))
+    monkeypatch.undo()
+    monkeypatch.setattr(Trees, "tried", failing)
+    result = train(context(engine, trials=2))
+    client = registry.connect(engine.settings)
+    assert client.get_run(result.facts["run_id"]).data.params["tune.xgboost.trials"] == "2"
 
 
 def test_promotion_killed_in_the_middle_converges(engine, first):

@@ -148,14 +148,7 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
         recipe=data.recipe,
         workers=data.workers,
         master=str(spark.conf.get("spark.master")),
-        settings={
-            **parameters,
-            **data.boosting.settings,
-            **OBJECTIVES[spec.objective],
-            "tree_method": "hist",
-            "device": "cpu",
-            "seed": spec.seed,
-        },
+        settings=told(spec, data.boosting, parameters),
         rounds=spec.rounds,
         early_stopping=spec.early_stopping,
         balance=data.boosting.balance,
@@ -165,6 +158,39 @@ def fit(data: Shares, spec: Model, parameters: Mapping[str, Any]) -> Fit:
         (found,) = data.frame.mapInArrow(learner, FOUND, barrier=True).collect()
     candidate = Boosted(data.recipe, bytes(found["content"]))
     return Fit(candidate, found["best"], found["rounds"])
+
+
+def told(spec: Model, boosting: Boosting, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All that XGBoost is told of how to learn, where trees grow by `parameters`."""
+    return {
+        **parameters,
+        **boosting.settings,
+        **OBJECTIVES[spec.objective],
+        "tree_method": "hist",
+        "device": "cpu",
+        "seed": spec.seed,
+    }
+
+
+def binned(settings: Mapping[str, Any]) -> dict[str, int]:
+    """How a matrix has to be made where trees grow by these settings."""
+    return {"max_bin": int(settings["max_bin"])} if "max_bin" in settings else {}
+
+
+def balanced(
+    labels: NDArray[np.float64], balance: Balance | None, begins: tuple[float, ...]
+) -> Mapping[str, Any]:
+    """What XGBoost is told of rows that are learned from, beside their labels.
+
+    Args:
+        balance, begins: as in `Boosting`.
+    """
+    if balance is None:
+        return {}
+    # Validation has neither, so that rounds are chosen by true rates.
+    shape = (len(labels), len(begins)) if len(begins) > 1 else len(labels)
+    starts = np.broadcast_to(np.array(begins), shape).astype(np.float32)
+    return {"weight": balance.weights(labels), "base_margin": starts}
 
 
 @dataclass(frozen=True)
@@ -196,12 +222,11 @@ class Learner:
             matrix = self.recipe.matrix(batch, batch.column(FOLD))
             labels = batch.column(LABEL).to_numpy()
             held_out = batch.column(FOLD).is_null().to_numpy(zero_copy_only=False)
-            train.add(matrix[~held_out], labels[~held_out], self._balanced(labels[~held_out]))
+            beside = balanced(labels[~held_out], self.balance, self.begins)
+            train.add(matrix[~held_out], labels[~held_out], beside)
             validation.add(matrix[held_out], labels[held_out])
         threads = threads_of(self.master, self.workers, task.cpus())
-        how = {"nthread": threads}
-        if "max_bin" in self.settings:
-            how["max_bin"] = int(self.settings["max_bin"])
+        how = {"nthread": threads, **binned(self.settings)}
         # Spark tells OpenMP of the task's one core, and XGBoost does not go beyond that.
         with threadpool_limits(threads, user_api="openmp"), _together(task, self.workers):
             learned = train.matrix(**how)
@@ -219,15 +244,6 @@ class Learner:
             content = bytes(booster[: best + 1].save_raw("ubj"))
             found = [[content], [float(booster.best_score)], [best + 1]]
             yield pa.RecordBatch.from_arrays(list(map(pa.array, found)), FOUND.fieldNames())
-
-    def _balanced(self, labels: NDArray[np.float64]) -> Mapping[str, Any]:
-        """What XGBoost is told of rows that are learned from, beside their labels."""
-        if self.balance is None:
-            return {}
-        # Validation has neither, so that rounds are chosen by true rates.
-        shape = (len(labels), len(self.begins)) if len(self.begins) > 1 else len(labels)
-        begins = np.broadcast_to(np.array(self.begins), shape).astype(np.float32)
-        return {"weight": self.balance.weights(labels), "base_margin": begins}
 
 
 class Rows(xgboost.DataIter):

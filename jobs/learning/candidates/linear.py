@@ -63,7 +63,10 @@ class Linear:
         return np.array(self.coefficients)
 
     def raw(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        ready = self.scaling.apply(self.recipe.matrix(batch))
+        return self.scores(self.scaling.apply(self.recipe.matrix(batch)))
+
+    def scores(self, ready: Any) -> NDArray[np.float64]:
+        """Of rows that `scaling` has made ready, as `raw`."""
         sums = [_sums(ready, weights) for weights in np.atleast_2d(self._weights)]
         shape = (ready.shape[0], *np.shape(self.intercept))
         return LINKS[self.link](np.stack(sums, axis=1).reshape(shape) + np.array(self.intercept))
@@ -100,31 +103,48 @@ class Linear:
         )
 
 
-def fit(
-    rows: pa.Table,
-    recipe: Recipe,
-    target: Target,
-    ridge: float,
-    balance: Balance | None = None,
-    counts: NDArray[np.float64] | None = None,
-) -> Linear:
-    """Fit with a ridge (scikit-learn), on a sample of the training part.
+@dataclass(frozen=True)
+class Ready:
+    """Rows made ready for lines to be fitted through them.
 
-    A line through some hundred columns is settled by far fewer rows than trees can use: see
-    `infra/decisions/0006-the-linear-candidate-learns-from-a-sample.md`.
-
-    Args:
-        rows: the recipe's inputs, `label` and `FOLD`; all in memory.
-        ridge: relative to the number of rows.
-        balance: how rare classes count among them.
+    Attributes:
+        matrix: as `scaling` gives it.
+        balance: how rare classes count among the rows.
         counts: how many rows each stands for, where not all stand for as many.
     """
-    matrix = recipe.matrix(rows, rows[FOLD])
-    scaling = fit_scaling(matrix, recipe)
-    labels = rows["label"].to_numpy()
-    line = target.line(scaling.apply(matrix), labels, ridge, balance, counts)
-    coefficients = tuple(_settled(row) for row in line.coefficients)
-    return Linear(recipe, scaling, line.link, coefficients, _settled(line.intercept))
+
+    recipe: Recipe
+    scaling: Scaling
+    matrix: Any
+    labels: NDArray[np.float64]
+    target: Target
+    balance: Balance | None = None
+    counts: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        rows: pa.Table,
+        recipe: Recipe,
+        target: Target,
+        balance: Balance | None = None,
+        counts: NDArray[np.float64] | None = None,
+    ) -> Ready:
+        """A sample of the training part: the recipe's inputs, `label` and `FOLD`, all in memory.
+
+        A line through some hundred columns is settled by far fewer rows than trees can use: see
+        `infra/decisions/0006-the-linear-candidate-learns-from-a-sample.md`.
+        """
+        matrix = recipe.matrix(rows, rows[FOLD])
+        scaling = fit_scaling(matrix, recipe)
+        labels = rows["label"].to_numpy()
+        return cls(recipe, scaling, scaling.apply(matrix), labels, target, balance, counts)
+
+    def fit(self, ridge: float) -> Linear:
+        """Fit with a ridge, relative to the number of rows (scikit-learn)."""
+        line = self.target.line(self.matrix, self.labels, ridge, self.balance, self.counts)
+        coefficients = tuple(_settled(row) for row in line.coefficients)
+        return Linear(self.recipe, self.scaling, line.link, coefficients, _settled(line.intercept))
 
 
 def _settled(values: Any) -> Score:

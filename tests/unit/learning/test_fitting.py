@@ -10,7 +10,7 @@ from jobs.errors import Refused
 from jobs.learning.candidates import rule
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.dataset import Parts
-from jobs.learning.fitting import fit_all
+from jobs.learning.fitting import fit_all, parameters
 from jobs.learning.metrics.binary import METRICS
 from jobs.learning.metrics.tally import tally
 from jobs.learning.model import INDEX, opened, sha256
@@ -38,6 +38,18 @@ def test_every_kind_learned_and_trees_learned_most(trained, data, split):
     assert auc["constant"] == 0.5
     assert 0.5 < auc["rule"] < auc["linear"] < auc["xgboost"]
     assert 1 <= trained.settings["rounds_kept"] <= 60
+
+
+def test_candidates_that_are_left_out_are_not_fitted(spark, settings, split, data, trained):
+    plan = parcels.plan(settings, model={"candidates": ["linear", "constant"], "seed": 7})
+    parts = Parts.of(parcels.frame(spark, data), split)
+    found = fit_all(parts, plan, trained.models["linear"].cutoff, 0, lambda *_: None)
+    assert tuple(found.models) == ("constant", "linear")
+    assert found.models["linear"].files() == trained.models["linear"].files()
+    assert found.settings == {}
+    assert set(parameters(plan.usecase, found.settings, ridge=0.5)) == {
+        *("metric", "calibrate", "seed", "linear.ridge", "linear.most_rows")
+    }
 
 
 def test_holdout_cannot_influence_a_fit(spark, trained, parcel_plan, split, data):

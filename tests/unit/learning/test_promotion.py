@@ -6,7 +6,7 @@ import pytest
 
 from jobs.learning.evaluation import CandidateResult, Confusion, Evaluation, SliceResult
 from jobs.learning.intervals import Estimate
-from jobs.learning.promotion import decide
+from jobs.learning.promotion import bought, decide
 from jobs.usecase import Promote
 
 CLEAR, UNCLEAR = Estimate(0.02, 0.01, 0.03), Estimate(0.02, -0.01, 0.05)
@@ -115,6 +115,28 @@ def test_a_champion_that_cannot_be_scored_is_a_persons_matter():
     found = decide(evaluation({}, champion_version=2, champion_problem="It lacks rain."), Promote())
     assert found.status == "needs_person"
     assert "It lacks rain." in found.sentence
+
+
+def test_what_complexity_buys_is_its_gain_over_the_best_of_what_is_simpler():
+    gains = {"rule": Estimate(0.05, 0.03, 0.07), "champion": Estimate(0.001, -0.01, 0.01)}
+    assert bought(evaluation(gains)) == (
+        "What xgboost buys over constant, the best of the simpler candidates: gain in ROC AUC "
+        "+0.0200 (95% interval +0.0100 to +0.0300) on 4321 holdout rows."
+    )
+
+
+def test_what_simplicity_gives_up_is_told_where_what_is_less_simple_has_more():
+    ahead = {"xgboost": Estimate(-0.002, -0.005, 0.001), "rule": UNCLEAR}
+    both = bought(evaluation(ahead, challenger="linear"))
+    assert "What linear buys over constant" in both
+    assert (
+        "What linear gives up to be simpler than xgboost, perhaps by chance: gain in ROC AUC "
+        "-0.0020 (95% interval -0.0050 to +0.0010)"
+    ) in both
+    behind = evaluation({"xgboost": Estimate(0.002, -0.005, 0.001)}, challenger="linear")
+    assert "gives up" not in bought(behind)
+    alone = evaluation({}, challenger="constant").model_copy(update={"gains": {}})
+    assert bought(alone) == ""
 
 
 def test_evidence_survives_json():

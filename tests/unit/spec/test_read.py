@@ -466,6 +466,70 @@ MISFITS = [
         "parameters: {scale_pos_weight: 3}\n  imbalance: {by: weight}",
         "43: model.parameters.scale_pos_weight: model.imbalance sets it: take one of them out",
     ),
+    *(
+        ("parameters: {max_depth: 4}", f"tune: {{search: {{{search}}}}}", f"43: {said}")
+        for search, said in (
+            (
+                "max_deep: [3, 4]",
+                "model.tune.search.max_deep: it cannot be searched for (did you mean "
+                "'max_depth'?); what can: colsample_bylevel, colsample_bynode, colsample_bytree, "
+                "gamma, grow_policy, learning_rate, max_delta_step, max_depth, max_leaves, "
+                "min_child_weight, num_parallel_tree, reg_alpha, reg_lambda, subsample, ridge",
+            ),
+            ("gamma: {low: 2}", "field 'model.tune.search.gamma.high' is missing"),
+            (
+                "gamma: {low: 2, high: 1}",
+                "model.tune.search.gamma.low: 2 is not less than `high`, which is 1",
+            ),
+            (
+                "gamma: {low: 0, high: 1, log: true}",
+                "model.tune.search.gamma.low: 0 has no logarithm: more than 0, or take `log` out",
+            ),
+            (
+                "max_depth: {low: 2, high: 4.5}",
+                "model.tune.search.max_depth: it is a whole number",
+            ),
+            ("ridge: [0, 0.1]", "model.tune.search.ridge: it is a number more than 0"),
+        )
+    ),
+    (
+        "parameters: {max_depth: 4}",
+        "tune: {minutes: 0}",
+        "43: model.tune.minutes should be more than 0, not 0",
+    ),
+    *(
+        ("parameters: {max_depth: 4}", f"candidates: {candidates}", f"{line}: {said}")
+        for candidates, line, said in (
+            (
+                "[rule, xgboost]",
+                43,
+                "model.candidates: `constant` is what every model has to beat: add it",
+            ),
+            ("[constant, rule, rule]", 43, "model.candidates: each candidate is named once"),
+            (
+                "[constant, linear]",
+                42,
+                "model.rule: it is of rule, which is not one of model.candidates: take it out",
+            ),
+            (
+                "[constant, rule]\n  rounds: 9",
+                44,
+                "model.rounds: it is of xgboost, which is not one of model.candidates: take it out",
+            ),
+            (
+                "[constant, rule, xgboost]\n  tune: {search: {ridge: [0.1, 1]}}",
+                44,
+                "model.tune.search.ridge: it is of linear, which is not one of model.candidates: "
+                "take it out",
+            ),
+        )
+    ),
+    (
+        "  rule: {by: [shelf]}\n",
+        "",
+        "41: model: `rule` is missing: add it, such as `rule: {by: [COLUMN]}`, or take the rule "
+        "out of `candidates`",
+    ),
 ]
 
 
