@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.declared import Window
 from jobs.errors import WrongUsage
+from jobs.features.build import build
 from jobs.features.inputs import FeatureInputs
 from jobs.features.running import DATE
 from jobs.lake.tables import Tables
@@ -23,6 +25,7 @@ from jobs.prediction.feedback_table import FeedbackTable
 from jobs.prediction.published_table import Column, PublishedTable
 from jobs.quality import suite
 from jobs.settings import Settings
+from jobs.usecase import Source
 from tests.unit import readers
 from tests.unit.places import placed
 
@@ -52,6 +55,42 @@ def test_every_date_has_the_entities_that_its_cutoff_knows(
     whole = Dates(FIRST, THIRD)
     assert listed(whole) == [(SECOND, 1, 1.0), (THIRD, 1, 2.0), (THIRD, 2, 5.0)]
     assert [row for date in whole for row in listed(Dates.one(date))] == listed(whole)
+
+
+def test_windows_of_entities_without_a_date_are_those_of_their_key(
+    spark: SparkSession, settings: Settings
+) -> None:
+    visits = {
+        **readers.SOURCE,
+        "landing": "visits/date={date}/*",
+        "arrives": {"as": "daily"},
+        "date": "joined",
+    }
+    seen = {"source": "visits", "do": "count", "days": [7]}
+    windows = [
+        Window.model_validate({**seen, "name": "own", "by": ["reader"]}),
+        Window.model_validate({**seen, "name": "all"}),
+    ]
+    features = {"windows": tuple(windows), "numeric": ("own_7", "all_7"), "history": 7}
+    usecase = readers.UNDATED.model_copy(
+        update={
+            "sources": {**readers.UNDATED.sources, "visits": Source.model_validate(visits)},
+            "features": readers.UNDATED.features.model_copy(update=features),
+        }
+    )
+    tables = Tables(readers.plan(settings, usecase))
+    known = [{"reader": reader, "_arrived_at": noon(FIRST)} for reader in range(40)]
+    seen_on = {"joined": SECOND, "_batch_date": SECOND, "_arrived_at": noon(SECOND)}
+    silver = {
+        "people": readers.rows(spark, tables.silver("people"), *known),
+        "ended": readers.rows(spark, tables.silver("ended")),
+        "visits": readers.rows(
+            spark, tables.silver("visits"), *[{"reader": n, **seen_on} for n in range(0, 40, 2)]
+        ),
+    }
+    found = build(tables.plan, silver, Dates.one(THIRD)).collect()
+    assert {row["reader"]: row["own_7"] for row in found} == {n: (n + 1) % 2 for n in range(40)}
+    assert {row["all_7"] for row in found} == {20.0}
 
 
 def test_a_label_without_a_date_is_final_when_it_is_known_and_counts_from_then(

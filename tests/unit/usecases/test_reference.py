@@ -47,12 +47,15 @@ def gold(
         past = Context(plan, Dates(plan.usecase.schedule.start, until), engine)
         for step in ("ingest", "conform", "gate silver", "labels", "features", "gate features"):
             word, _, layer = step.partition(" ")
-            steps.run(word, Context(plan, past.dates, engine, {"layer": layer}))
+            of_features = "features" in (word, layer)
+            dates = plan.featured(past.dates) if of_features else past.dates
+            steps.run(word, Context(plan, dates, engine, {"layer": layer}))
         return past
 
     with pytest.MonkeyPatch.context() as patch:
         # There is no warehouse to take turns by.
-        patch.setattr(turn, "lake_turn", lambda *_: nullcontext())
+        mine = SimpleNamespace(require=lambda: None)
+        patch.setattr(turn, "lake_turn", lambda *_: nullcontext(mine))
         yield made
 
 
@@ -74,7 +77,7 @@ def test_every_hour_has_its_features_and_its_share(spark: SparkSession, bikes: C
     now = dt.datetime.now(dt.UTC)
     rows = labelled(bikes.tables, spark, bikes.dates, now)
     found = rows.agg(
-        F.count("*"), F.max("label"), F.max("day_number"), F.count_if("hour_of_kind <= 47")
+        F.count("*"), F.max("label"), F.max("day_number"), F.count_if(F.col("hour_of_kind") <= 47)
     )
     assert tuple(found.collect()[0]) == (17_379, 1.0, 730.0, 17_379)
     assert bikes.tables.quarantine("hours").read(spark).count() == 0
