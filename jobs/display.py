@@ -222,7 +222,8 @@ def evaluation(found: Any) -> None:
     )
     if judged.labels is not None:
         say(judged.labels.sentence)
-    say(f"Decision: {found.decision}. {found.sentence}\n")
+    say(f"Decision: {found.decision}. {found.sentence}")
+    say(f"Report: {found.page}\n")
 
 
 def cross_validation(found: Any) -> None:

@@ -34,6 +34,7 @@ class Judged:
         decision: `promote`, `keep` or `needs_person`: what was decided, and for a what-if what
             would be.
         sentence: why, with metric, gain and interval.
+        page: where the evaluation is read as a page.
     """
 
     use_case: str
@@ -42,6 +43,7 @@ class Judged:
     evaluation: Evaluation
     decision: str
     sentence: str
+    page: str
 
 
 def newest(plan: Plan) -> Judged:
@@ -157,4 +159,5 @@ def _judged(plan: Plan, found: Run, evaluation: Evaluation, decision: str, sente
         evaluation=evaluation,
         decision=decision,
         sentence=sentence,
+        page=registry.page_of(plan.settings, found),
     )

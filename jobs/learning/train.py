@@ -31,10 +31,11 @@ from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality
 from jobs.learning.model import Model
-from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
+from jobs.learning.report.details import Details
+from jobs.learning.report.page import Heading, page
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import require_declared, target_of
 from jobs.plan import Dates, Split
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EVIDENCE = "evaluation.json"
+DETAILS = "details.json"
 GROUP = "_group"
 
 
@@ -167,9 +169,9 @@ def evaluate(ctx: Context) -> StepResult:
                 "labels": learned.quality,
             }
         )
-        importance = models[found.challenger].candidate.importance()
-        pictures = drawn(target_of(ctx.plan.usecase), holdout, scored, importance)
-        _log_evaluation(client, run.info.run_id, found, pictures)
+        target = target_of(ctx.plan.usecase)
+        curves = target.curves(holdout.labels, scored, found.challenger)
+        _log_evaluation(client, ctx, run.info.run_id, found, Details(curves=curves))
     best = found.of(found.challenger).metrics[found.metric]
     return StepResult(
         step="evaluate",
@@ -180,7 +182,11 @@ def evaluate(ctx: Context) -> StepResult:
             f"{found.rows} holdout rows of {split.holdout}."
         ),
         rows={"holdout": found.rows},
-        facts={"run_id": run.info.run_id, "challenger": found.challenger},
+        facts={
+            "run_id": run.info.run_id,
+            "challenger": found.challenger,
+            "page": registry.page_of(ctx.plan.settings, run),
+        },
     )
 
 
@@ -389,15 +395,21 @@ def _scored(
 
 
 def _log_evaluation(
-    client: MlflowClient, run_id: str, found: Evaluation, pictures: Mapping[str, bytes]
+    client: MlflowClient, ctx: Context, run_id: str, found: Evaluation, details: Details
 ) -> None:
     for result in found.candidates:
         for name, value in result.metrics.items():
             if value.value is not None:
                 client.log_metric(run_id, f"holdout.{result.name}.{name}", value.value)
     client.set_tag(run_id, "daybreak.challenger", found.challenger)
-    files = {EVIDENCE: found.model_dump_json(indent=1).encode(), **pictures}
+    files = {
+        EVIDENCE: found.model_dump_json(indent=1).encode(),
+        DETAILS: details.model_dump_json(indent=1).encode(),
+    }
     registry.log_files(client, run_id, files, "evaluation")
+    about = ctx.plan.usecase.about
+    heading = Heading(ctx.plan.name, about.question, about.owner, str(ctx.date), run_id)
+    registry.log_files(client, run_id, {registry.PAGE: page(heading, found, details).encode()}, "")
 
 
 def _evidence(client: MlflowClient, run: Run, use_case: str, date: dt.date) -> Evaluation:

@@ -17,13 +17,14 @@ from jobs.errors import Refused
 from jobs.learning.balance import Balance, row_weights
 from jobs.learning.calibrate import Calibration, best_f1_threshold, fit_isotonic
 from jobs.learning.evaluation import ClassResult, Confusion
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.leak import GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import METRICS, roc_auc
 from jobs.learning.metrics.closed_form import Interval, auc_interval, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
 from jobs.learning.metrics.tally import Counter, tally
-from jobs.learning.plots import precision_recall, reliability, roc
+from jobs.learning.report.curves import of_yes
+from jobs.learning.report.details import Curves
 from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
@@ -36,7 +37,6 @@ from jobs.learning.targets.target import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 EVAL_METRICS = {"roc_auc": "auc", "pr_auc": "aucpr", "log_loss": "logloss"}
@@ -147,14 +147,8 @@ class Binary(Target):
     def positives(self, labels: Array) -> int | None:
         return int(labels.sum())
 
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
-        scores = {name: model.scores for name, model in models.items()}
-        tables = {name: calibration_table(holdout.labels, found) for name, found in scores.items()}
-        return {
-            "roc.png": roc(holdout.labels, scores),
-            "precision_recall.png": precision_recall(holdout.labels, scores),
-            "calibration.png": reliability(tables, "Mean score", "Share of yes"),
-        }
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
+        return of_yes(labels, {name: model.scores for name, model in models.items()})
 
     def outcome(self) -> dict[str, Column]:
         return {"score": F.col("score")}

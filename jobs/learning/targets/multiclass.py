@@ -17,14 +17,15 @@ from jobs.errors import Refused
 from jobs.label_types import score_column
 from jobs.learning.balance import Balance, row_weights
 from jobs.learning.evaluation import CalibrationBin, ClassResult
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import roc_auc
 from jobs.learning.metrics.closed_form import Interval, f1_intervals, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
 from jobs.learning.metrics.multiclass import METRICS, ClassCounter
 from jobs.learning.metrics.tally import tally
-from jobs.learning.plots import confused, reliability
+from jobs.learning.report.curves import of_classes
+from jobs.learning.report.details import Curves
 from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
@@ -40,7 +41,6 @@ from jobs.learning.targets.target import (
 from jobs.usecase import Label
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 MOST_STEPS = 1000
@@ -197,16 +197,8 @@ class Multiclass(Target):
             calibration=self._reliability(labels, scored),
         )
 
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
-        tables = {name: self._reliability(holdout.labels, one) for name, one in models.items()}
-        drawn = {
-            f"confusion_{name}.png": confused(self._confusion(holdout.labels, one))
-            for name, one in models.items()
-        }
-        return {
-            **drawn,
-            "calibration.png": reliability(tables, "Probability of the class", "Share of right"),
-        }
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
+        return of_classes(labels.astype(np.int64), models[challenger].scores, self.classes)
 
     def outcome(self) -> dict[str, Column]:
         label = F.col("label")

@@ -16,13 +16,13 @@ from jobs.errors import Refused
 from jobs.learning.balance import Balance
 from jobs.learning.calibrate import Calibration
 from jobs.learning.evaluation import CalibrationBin, ClassResult, Confusion
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.metrics.closed_form import Interval
 from jobs.learning.metrics.metric import Counter, Metric
+from jobs.learning.report.details import Curves
 from jobs.usecase import Label
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 Array = NDArray[np.float64]
@@ -211,8 +211,8 @@ class Target(ABC):
         return None
 
     @abstractmethod
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
-        """File name and drawing of what is to be seen of the models on the holdout."""
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
+        """What is drawn of the models on the holdout, of which one is the challenger."""
 
     # The nights.
 

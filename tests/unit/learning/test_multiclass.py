@@ -28,7 +28,6 @@ from jobs.learning.intervals import Asked, Resamples
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.metrics.multiclass import METRICS, ClassCounter
 from jobs.learning.model import DESCRIPTION, INDEX, opened, sha256
-from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.registry import LoadedModel
 from jobs.learning.scoring import from_arrow, to_arrow
@@ -322,13 +321,6 @@ def test_a_decision_speaks_of_the_metric_and_bounds_the_calibration(trained, way
     assert "; calibration error 0." in said
     strict = Promote(max_calibration_error=1e-6, max_slice_loss=1)
     assert "as a probability (calibration error)" in decide(found, strict).sentence
-
-
-def test_pictures_are_drawn(trained, ways, split):
-    holdout, _ = judged(trained, ways, split)
-    rows = parcels.batch(late(ways, split))
-    found = drawn(TARGET, holdout, {"rule": Scored(trained.models["rule"].score(rows))}, {})
-    assert set(found) == {"confusion_rule.png", "calibration.png"}
 
 
 def test_drift_looks_at_the_predicted_classes_and_their_probability(trained):

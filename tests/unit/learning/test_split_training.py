@@ -87,6 +87,10 @@ def test_a_champion_meets_its_challenger_where_both_held_rows_out(
     shown = newest(plan)
     display.evaluation(shown)
     said = capsys.readouterr().out
+    assert f"Report: {shown.page}" in said
+    assert shown.page == later[1].facts["page"]
+    written = Path(shown.page.removeprefix("file://")).read_text(encoding="utf-8")
+    assert "Gain over the champion, version 1" in written
     assert "Labels: 0 of 2460 entities (0.0%) have no final label; 0 of 2460 rows" in said
 
 
