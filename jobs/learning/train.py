@@ -28,14 +28,17 @@ from jobs.learning.dataset import Parts, entities, labelled, set_aside, versions
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
+from jobs.learning.growth import growth
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality
 from jobs.learning.model import Model
 from jobs.learning.promotion import decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
-from jobs.learning.report.details import Details
+from jobs.learning.report.details import Details, Growth
+from jobs.learning.report.findings import details
 from jobs.learning.report.page import Heading, page
+from jobs.learning.report.sample import GROUP, Sample
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import require_declared, target_of
 from jobs.plan import Dates, Split
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
 EVIDENCE = "evaluation.json"
 DETAILS = "details.json"
-GROUP = "_group"
+GROWTH = "learning_curve.json"
 
 
 class Attempt(Protocol):
@@ -109,6 +112,9 @@ def train(
             learned = Learned.of(frame, rows, read, dates, known_at, cut, quality)
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
+            if ctx.plan.usecase.evaluation.learning_curve:
+                grown = growth(parts, ctx.plan, str(ctx.date), trained).model_dump_json(indent=1)
+                registry.log_files(client, run_id, {GROWTH: grown.encode()}, "")
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
     rows_learned = f"{trained.rows['train']} rows of {split.train}"
@@ -169,16 +175,18 @@ def evaluate(ctx: Context) -> StepResult:
                 "labels": learned.quality,
             }
         )
-        target = target_of(ctx.plan.usecase)
-        curves = target.curves(holdout.labels, scored, found.challenger)
-        _log_evaluation(client, ctx, run.info.run_id, found, Details(curves=curves))
-    best = found.of(found.challenger).metrics[found.metric]
+        usecase, best = ctx.plan.usecase, models[found.challenger]
+        sample = Sample.of(rows, found.rows, usecase.entity.unique, best, learned.cut)
+        grown = _growth(client, run)
+        told = details(usecase, holdout, scored, found, sample, best, grown)
+        _log_evaluation(client, ctx, run.info.run_id, found, told)
+    reached = found.of(found.challenger).metrics[found.metric]
     return StepResult(
         step="evaluate",
         use_case=ctx.plan.name,
         dates=ctx.dates,
         sentence=(
-            f"The challenger is {found.challenger}, with {found.metric} {best.value:.4f} on "
+            f"The challenger is {found.challenger}, with {found.metric} {reached.value:.4f} on "
             f"{found.rows} holdout rows of {split.holdout}."
         ),
         rows={"holdout": found.rows},
@@ -395,7 +403,7 @@ def _scored(
 
 
 def _log_evaluation(
-    client: MlflowClient, ctx: Context, run_id: str, found: Evaluation, details: Details
+    client: MlflowClient, ctx: Context, run_id: str, found: Evaluation, told: Details
 ) -> None:
     for result in found.candidates:
         for name, value in result.metrics.items():
@@ -404,12 +412,20 @@ def _log_evaluation(
     client.set_tag(run_id, "daybreak.challenger", found.challenger)
     files = {
         EVIDENCE: found.model_dump_json(indent=1).encode(),
-        DETAILS: details.model_dump_json(indent=1).encode(),
+        DETAILS: told.model_dump_json(indent=1).encode(),
     }
     registry.log_files(client, run_id, files, "evaluation")
     about = ctx.plan.usecase.about
     heading = Heading(ctx.plan.name, about.question, about.owner, str(ctx.date), run_id)
-    registry.log_files(client, run_id, {registry.PAGE: page(heading, found, details).encode()}, "")
+    registry.log_files(client, run_id, {registry.PAGE: page(heading, found, told).encode()}, "")
+
+
+def _growth(client: MlflowClient, run: Run) -> Growth | None:
+    """The learning curve of a training that drew one."""
+    if GROWTH not in {found.path for found in client.list_artifacts(run.info.run_id)}:
+        return None
+    written = Path(client.download_artifacts(run.info.run_id, GROWTH)).read_text(encoding="utf-8")
+    return Growth.model_validate_json(written)
 
 
 def _evidence(client: MlflowClient, run: Run, use_case: str, date: dt.date) -> Evaluation:

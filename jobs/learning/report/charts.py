@@ -12,7 +12,7 @@ from jobs.learning.report.details import Curve
 
 # Of a chart and its margins, in the units of its SVG.
 WIDTH, HEIGHT = 360, 270
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 40
+LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 40
 TICKS = 5
 # A line's table has so many rows: it is to be read, and the line has them all.
 TOLD = 21
@@ -29,7 +29,8 @@ class Plot:
     Attributes:
         share: whether both axes go from 0 to 1.
         guide: the line that a useless or a perfect model would have.
-        drawn: `steps` of a line without dots, `dots` on a line, or `bars`.
+        from_zero: whether its values are compared with 0.
+        drawn: a line without dots, `dots` on a line, or `bars`.
         note: how it is read.
     """
 
@@ -38,6 +39,7 @@ class Plot:
     y: str
     note: str
     share: bool = False
+    from_zero: bool = False
     guide: Literal["diagonal", "one"] | None = None
     drawn: Literal["line", "dots", "bars"] = "line"
 
@@ -83,6 +85,7 @@ PLOTS: Mapping[str, Plot] = {
         "Share of rows, highest scores first",
         "Times as many yes as by chance",
         "How much denser the yes are among the rows with the highest scores.",
+        from_zero=True,
         guide="one",
         drawn="dots",
     ),
@@ -100,13 +103,22 @@ PLOTS: Mapping[str, Plot] = {
         "Absolute error, in the label's unit",
         "Share of rows with at most that",
         "The nearer to the upper left, the smaller the errors. The largest 0.5 % are not drawn.",
+        from_zero=True,
     ),
     "residuals": Plot(
         "Residuals",
         "Prediction minus label, in the label's unit",
         "Share of rows",
         "Right of 0 predictions are too large. The outermost bars also hold what lies beyond.",
+        from_zero=True,
         drawn="bars",
+    ),
+    "growth": Plot(
+        "Learning curve",
+        "Rows learned from",
+        "",
+        "On validation, where rounds, calibration and threshold are chosen, so all of it flatters.",
+        drawn="dots",
     ),
 }
 
@@ -172,7 +184,7 @@ def chart(plot: Plot, curves: Mapping[str, Curve], colours: Mapping[str, int]) -
     x_range, y_range = (0.0, 1.0), (0.0, 1.0)
     if not plot.share:
         x_range = _range(xs, 0.0 if plot.drawn == "bars" else 0.03)
-        y_range = _range([*ys, *([] if plot.title == PLOTS["deciles"].title else [0.0])], 0.03)
+        y_range = _range([*ys, *([0.0] if plot.from_zero else [])], 0.03)
     x = Axis(*x_range, LEFT, WIDTH - RIGHT)
     y = Axis(*y_range, HEIGHT - BOTTOM, TOP)
     lines = [

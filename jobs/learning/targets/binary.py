@@ -144,6 +144,12 @@ class Binary(Target):
             calibration=calibration_table(labels, scored.scores),
         )
 
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        return _log_losses(labels, scored.scores)
+
+    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+        return (scored.scores >= _threshold(scored)).astype(np.int64)
+
     def positives(self, labels: Array) -> int | None:
         return int(labels.sum())
 
@@ -155,14 +161,19 @@ class Binary(Target):
 
     def matured(self, found: Mapping[str, Array], weights: Array) -> dict[str, Interval]:
         labels, scores = found["label"], found["score"]
-        sure = np.clip(scores, EDGE, 1 - EDGE)
-        losses = -(labels * np.log(sure) + (1 - labels) * np.log1p(-sure))
+        losses = _log_losses(labels, scores)
         return {
             "positives": (float((labels * weights).sum()), np.nan, np.nan),
             "roc_auc": auc_interval(labels, scores, weights),
             "log_loss": mean_interval(losses, weights),
             "brier": mean_interval((scores - labels) ** 2, weights),
         }
+
+
+def _log_losses(labels: Array, scores: Array) -> Array:
+    sure = np.clip(scores, EDGE, 1 - EDGE)
+    found: Array = -(labels * np.log(sure) + (1 - labels) * np.log1p(-sure))
+    return found
 
 
 def _threshold(scored: Scored) -> float:

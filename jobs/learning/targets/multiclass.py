@@ -22,7 +22,7 @@ from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import roc_auc
 from jobs.learning.metrics.closed_form import Interval, f1_intervals, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
-from jobs.learning.metrics.multiclass import METRICS, ClassCounter
+from jobs.learning.metrics.multiclass import METRICS, ClassCounter, chance_of
 from jobs.learning.metrics.tally import tally
 from jobs.learning.report.curves import of_classes
 from jobs.learning.report.details import Curves
@@ -196,6 +196,15 @@ class Multiclass(Target):
             },
             calibration=self._reliability(labels, scored),
         )
+
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        chances = chance_of(labels.astype(np.int64), scored.scores)
+        found: Array = -np.log(np.clip(chances, EDGE, 1))
+        return found
+
+    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+        found: NDArray[np.int64] = scored.scores.argmax(axis=1)
+        return found
 
     def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
         return of_classes(labels.astype(np.int64), models[challenger].scores, self.classes)

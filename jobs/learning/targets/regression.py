@@ -113,6 +113,9 @@ class Regression(Target):
     def judged(self, labels: Array, scored: Scored) -> Judged:
         return Judged()
 
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        return np.abs(scored.scores - labels)
+
     def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
         scores = {name: model.scores for name, model in models.items()}
         return of_numbers(labels, scores, challenger)

@@ -206,6 +206,14 @@ class Target(ABC):
     def judged(self, labels: Array, scored: Scored) -> Judged:
         """What is told of a model beside its metrics."""
 
+    @abstractmethod
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        """How far each row's score is from its label, on its own."""
+
+    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+        """The place of the class that is said of each row, where there are classes."""
+        return None
+
     def positives(self, labels: Array) -> int | None:
         """How many of the labels are yes, where there is such a thing."""
         return None

@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from jobs.learning.evaluation import Evaluation
-from jobs.learning.intervals import Estimate
+from jobs.learning.evaluation import ClassResult, Evaluation
+from jobs.learning.intervals import Estimate, Resamples
 from jobs.learning.report.charts import PLOTS, Scale, chart, number
-from jobs.learning.report.details import Curve, Details
+from jobs.learning.report.details import (
+    Curve,
+    Details,
+    Example,
+    Fairness,
+    Growth,
+    Searched,
+    Weight,
+    WorstSlice,
+)
+from jobs.learning.report.fairness import fairness
 from jobs.learning.report.page import Heading, page
+from jobs.learning.report.stability import by_week, changed
 from tests.unit.learning.judged import HOSTILE, METRIC, Judged, N, judged
 
 KINDS = tuple(METRIC)
@@ -28,8 +39,48 @@ def case(request: pytest.FixtureRequest) -> Judged:
 
 
 def details(case: Judged) -> Details:
-    found = case.found.challenger
-    return Details(curves=case.target.curves(case.holdout.labels, case.models, found))
+    """With every section, of which some are of made-up rows."""
+    name, target, holdout = case.found.challenger, case.target, case.holdout
+    draws, metric = Resamples.of(holdout.dates, 1), case.found.metric
+    part = WorstSlice(
+        feature="depot",
+        value=HOSTILE,
+        rows=300,
+        loss=0.7,
+        elsewhere=0.4,
+        low=0.2,
+        high=0.4,
+        p=1e-7,
+        label=None if target.shape else 0.4,
+        score=None if target.shape else 0.3,
+    )
+    example = Example(
+        key={"parcel": HOSTILE},
+        label="yes",
+        score="no, with a score of 0.010",
+        loss=4.6,
+        features={HOSTILE: HOSTILE},
+    )
+    return Details(
+        curves=target.curves(holdout.labels, case.models, name),
+        weeks=by_week(target, holdout, case.challenger, draws, metric, 0.95),
+        changed=changed(target, holdout.labels, case.models, name),
+        fairness=fairness(target, holdout, case.challenger, draws, ("depot",), 0.95),
+        worst=Searched(looked_at=40, found=1, worst=(part,)),
+        importance=(
+            Weight(feature="weight", loss=0.09, least=0.085, most=0.1),
+            Weight(feature=HOSTILE, loss=-0.001, least=-0.003, most=0.002),
+        ),
+        shuffled=2000,
+        examples=(example,),
+        growth=Growth(
+            rows=(250, 500, 1000, 2000),
+            candidates={
+                "constant": (None, 0.5, 0.5, 0.5),
+                name: (0.71, 0.752, 0.7731, 0.7811),
+            },
+        ),
+    )
 
 
 def points_of(x: Sequence[float], y: Sequence[float]) -> set[tuple[str, str]]:
@@ -91,6 +142,44 @@ def test_a_page_without_a_champion_or_slices():
         written = page(HEADING, found, details(case))
         assert "There is no champion yet." in written
         assert "Declared slices" not in written
+
+
+def test_a_page_of_nothing_but_curves():
+    case = judged("binary")
+    bare = Details(curves=details(case).curves)
+    written = page(HEADING, case.found, bare)
+    for title in (
+        "Fairness",
+        "Week by week",
+        "What counts",
+        "Where it errs most",
+        "Costliest",
+        "Is more",
+    ):
+        assert f"<h2>{title}" not in written
+        assert f"<h2>{title}" in page(HEADING, case.found, details(case))
+    alone = bare.model_copy(
+        update={"fairness": (Fairness(slice="depot", said=None, groups=(), differences={}),)}
+    )
+    assert "there is nothing to compare" in page(HEADING, case.found, alone)
+    nothing = bare.model_copy(update={"worst": Searched(looked_at=40, found=0, worst=())})
+    assert "none loses significantly more" in page(HEADING, case.found, nothing)
+
+
+def test_a_page_of_many_classes_stays_small():
+    case = judged("multiclass")
+    names = [f"class {n}" for n in range(150)]
+    best = case.found.of("xgboost")
+    many = best.model_copy(
+        update={
+            "classes": {name: ClassResult.of(3, 5, 10 + n) for n, name in enumerate(names)},
+            "confusion": {name: dict.fromkeys(names, 1) for name in names},
+        }
+    )
+    found = case.found.model_copy(update={"candidates": (many,)})
+    written = page(HEADING, found, details(case))
+    assert "the 20 largest of 150 classes" in written
+    assert len(written.encode()) < 300_000
 
 
 def test_details_are_the_same_after_json(case):
