@@ -226,7 +226,8 @@ def evaluation(found: Any) -> None:
         say(judged.labels.sentence)
     if found.bought:
         say(found.bought)
-    say(f"Decision: {found.decision}. {found.sentence}\n")
+    say(f"Decision: {found.decision}. {found.sentence}")
+    say(f"Report: {found.page}\n")
 
 
 def cross_validation(found: Any) -> None:

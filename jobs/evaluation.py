@@ -36,6 +36,7 @@ class Judged:
         sentence: why, with metric, gain and interval.
         bought: what the challenger gains for being less simple than others, or gives up to be
             simple.
+        page: where the evaluation is read as a page.
     """
 
     use_case: str
@@ -45,6 +46,7 @@ class Judged:
     decision: str
     sentence: str
     bought: str
+    page: str
 
 
 def newest(plan: Plan) -> Judged:
@@ -163,4 +165,5 @@ def _judged(plan: Plan, found: Run, evaluation: Evaluation, decision: str, sente
         decision=decision,
         sentence=sentence,
         bought=bought(evaluation),
+        page=registry.page_of(plan.settings, found),
     )

@@ -1100,6 +1100,28 @@ class Slice(Spec):
     )
 
 
+class Evaluated(Spec):
+    """What the report of an evaluation tells beside what it always tells."""
+
+    fairness: tuple[Name, ...] = Field(
+        default=(),
+        description="Slices whose values are groups that should fare alike: their rates are "
+        "compared.",
+    )
+    learning_curve: bool = Field(
+        default=False,
+        description="Whether a training also fits every candidate on an eighth, a quarter and half "
+        "of its rows, which takes about as long again.",
+    )
+    examples: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="How many of the costliest errors are shown with their keys and features. They "
+        "are copies in MLflow, which an erasure does not reach.",
+    )
+
+
 class Promote(Spec):
     """What a challenger must show on the holdout before it may score a night."""
 
@@ -1287,6 +1309,7 @@ class UseCase(Spec):
     model: Model = Field(description="How candidates are fitted.")
     folds: Folds | None = Field(default=None, description="How it is cross-validated, if it is.")
     slices: tuple[Slice, ...] = Field(default=(), description="Groups that are judged apart.")
+    evaluation: Evaluated = Field(default=Evaluated(), description="What its report tells besides.")
     promote: Promote = Field(default=Promote(), description="What a challenger must show.")
     predict: Predict = Field(default=Predict(), description="What is published.")
     monitor: Monitor = Field(default=Monitor(), description="When a night's data alarm.")
@@ -1524,6 +1547,15 @@ class UseCase(Spec):
             if true in costs:
                 said = f"to be right about {true!r} costs nothing: take it out"
                 raise Misfit("predict.costs", said)
+        return self
+
+    @model_validator(mode="after")
+    def _groups_are_slices(self) -> Self:
+        names = [one.name for one in self.slices]
+        for index, name in enumerate(self.evaluation.fairness):
+            if name not in names:
+                said = f"{name!r} is not one of slices{guess(name, names)}"
+                raise Misfit(f"evaluation.fairness[{index}]", said)
         return self
 
     @model_validator(mode="after")

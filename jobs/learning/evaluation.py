@@ -28,11 +28,12 @@ class Confusion(Finding):
 
 
 class ClassResult(Finding):
-    """Precision and recall of one class as it is predicted; None if it has no rows."""
+    """Precision, recall and F1 of one class as it is predicted; None if it has no rows."""
 
     rows: int
     precision: float | None
     recall: float | None
+    f1: float | None = None
 
     @classmethod
     def of(cls, right: int, said: int, rows: int) -> Self:
@@ -41,6 +42,7 @@ class ClassResult(Finding):
             rows=rows,
             precision=right / said if said else None,
             recall=right / rows if rows else None,
+            f1=2 * right / (said + rows) if said + rows else None,
         )
 
 

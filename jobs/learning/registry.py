@@ -31,6 +31,8 @@ WHAT_IF, DECISION, REASON = "daybreak.what_if", "daybreak.decision", "daybreak.r
 # Names the process that trains, by which another one sees whether it still goes on.
 ATTEMPT = "daybreak.attempt"
 FOLDER = "candidates"
+# The evaluation for people, at the top of a run's artifacts.
+PAGE = "report.html"
 # Seconds for one request, and how often one is tried again: a dead server is known in seconds.
 REQUEST_SECONDS, RETRIES = 30, 2
 
@@ -167,6 +169,14 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes], int
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
         client.log_artifacts(run_id, folder, into or None)
+
+
+def page_of(settings: Settings, run: Run) -> str:
+    """Where a run's page is read: in MLflow, or below its artifacts where that shows none."""
+    if not settings.mlflow_url.startswith("http"):
+        return f"{run.info.artifact_uri}/{PAGE}"
+    place = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/{PAGE}"
+    return f"{settings.mlflow_url}/#/{place}"
 
 
 def log_candidate(client: MlflowClient, run_id: str, model: Model) -> None:

@@ -37,13 +37,17 @@ from jobs.learning.dataset import (
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
 from jobs.learning.fitting import Trained, fit_all, parameters
+from jobs.learning.growth import growth
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality, gathered
 from jobs.learning.model import Model
-from jobs.learning.plots import drawn
 from jobs.learning.promotion import bought, decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
+from jobs.learning.report.details import Details, Growth
+from jobs.learning.report.findings import details
+from jobs.learning.report.page import Heading, page
+from jobs.learning.report.sample import GROUP, Sample
 from jobs.learning.scoring import from_arrow, with_scores
 from jobs.learning.targets.kinds import require_declared, target_of
 from jobs.learning.tune import Trial, Tuned, journal, journal_of
@@ -57,9 +61,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EVIDENCE = "evaluation.json"
+DETAILS = "details.json"
+GROWTH = "learning_curve.json"
 # What people had written by a moment of entities that several of them labelled.
 People = Callable[[dt.datetime], Said]
-GROUP = "_group"
 
 
 class Attempt(Protocol):
@@ -126,6 +131,9 @@ def train(
             learned = Learned.of(frame, rows, read, dates, known_at, cut, quality)
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, _chosen(ctx, trained))
+            if ctx.plan.usecase.evaluation.learning_curve:
+                grown = growth(parts, ctx.plan, str(ctx.date), trained).model_dump_json(indent=1)
+                registry.log_files(client, run_id, {GROWTH: grown.encode()}, "")
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
     rows_learned = f"{trained.rows['train']} rows of {split.train}"
@@ -189,21 +197,27 @@ def evaluate(ctx: Context) -> StepResult:
                 "remark": models[judged.challenger].remark,
             }
         )
-        importance = models[found.challenger].candidate.importance()
-        pictures = drawn(target_of(ctx.plan.usecase), holdout, scored, importance)
-        _log_evaluation(client, run.info.run_id, found, pictures)
-    best = found.of(found.challenger).metrics[found.metric]
+        usecase, best = ctx.plan.usecase, models[found.challenger]
+        sample = Sample.of(rows, found.rows, usecase.entity.unique, best, learned.cut)
+        grown = _growth(client, run)
+        told = details(usecase, holdout, scored, found, sample, best, grown)
+        _log_evaluation(client, ctx, run.info.run_id, found, told)
+    reached = found.of(found.challenger).metrics[found.metric]
     return StepResult(
         step="evaluate",
         use_case=ctx.plan.name,
         dates=ctx.dates,
         sentence=(
-            f"The challenger is {found.challenger}, with {found.metric} {best.value:.4f} on "
+            f"The challenger is {found.challenger}, with {found.metric} {reached.value:.4f} on "
             f"{found.rows} holdout rows of {split.holdout}. "
             + " ".join(filter(None, (bought(found), found.remark)))
         ).rstrip(),
         rows={"holdout": found.rows},
-        facts={"run_id": run.info.run_id, "challenger": found.challenger},
+        facts={
+            "run_id": run.info.run_id,
+            "challenger": found.challenger,
+            "page": registry.page_of(ctx.plan.settings, run),
+        },
     )
 
 
@@ -465,15 +479,29 @@ def _scored(
 
 
 def _log_evaluation(
-    client: MlflowClient, run_id: str, found: Evaluation, pictures: Mapping[str, bytes]
+    client: MlflowClient, ctx: Context, run_id: str, found: Evaluation, told: Details
 ) -> None:
     for result in found.candidates:
         for name, value in result.metrics.items():
             if value.value is not None:
                 client.log_metric(run_id, f"holdout.{result.name}.{name}", value.value)
     client.set_tag(run_id, "daybreak.challenger", found.challenger)
-    files = {EVIDENCE: found.model_dump_json(indent=1).encode(), **pictures}
+    files = {
+        EVIDENCE: found.model_dump_json(indent=1).encode(),
+        DETAILS: told.model_dump_json(indent=1).encode(),
+    }
     registry.log_files(client, run_id, files, "evaluation")
+    about = ctx.plan.usecase.about
+    heading = Heading(ctx.plan.name, about.question, about.owner, str(ctx.date), run_id)
+    registry.log_files(client, run_id, {registry.PAGE: page(heading, found, told).encode()}, "")
+
+
+def _growth(client: MlflowClient, run: Run) -> Growth | None:
+    """The learning curve of a training that drew one."""
+    if GROWTH not in {found.path for found in client.list_artifacts(run.info.run_id)}:
+        return None
+    written = Path(client.download_artifacts(run.info.run_id, GROWTH)).read_text(encoding="utf-8")
+    return Growth.model_validate_json(written)
 
 
 def _evidence(client: MlflowClient, run: Run, use_case: str, date: dt.date) -> Evaluation:

@@ -132,8 +132,9 @@ def test_a_first_training_gives_a_champion(engine, first):
     assert run.data.tags["daybreak.features_version"] == "0"
     assert len(run.data.tags["daybreak.training_sha256"]) == 64
     assert run.data.metrics["holdout.xgboost.roc_auc"] > 0.6
-    pictures = {Path(f.path).name for f in client.list_artifacts(first["run_id"], "evaluation")}
-    assert {"roc.png", "precision_recall.png", "calibration.png"} <= pictures
+    there = {f.path for f in client.list_artifacts(first["run_id"])}
+    there |= {f.path for f in client.list_artifacts(first["run_id"], "evaluation")}
+    assert {"report.html", "evaluation/evaluation.json", "evaluation/details.json"} <= there
 
 
 def test_doing_it_again_changes_nothing(engine, first):

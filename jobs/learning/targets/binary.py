@@ -17,13 +17,14 @@ from jobs.errors import Refused
 from jobs.learning import calibrate
 from jobs.learning.balance import Balance, row_weights
 from jobs.learning.evaluation import ClassResult, Confusion
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.leak import GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import METRICS, roc_auc
 from jobs.learning.metrics.closed_form import Interval, auc_interval, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
 from jobs.learning.metrics.tally import Counter, tally
-from jobs.learning.plots import precision_recall, reliability, roc
+from jobs.learning.report.curves import of_yes
+from jobs.learning.report.details import Curves
 from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
@@ -39,7 +40,6 @@ from jobs.learning.thresholds import choose
 from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 EVAL_METRICS = {"roc_auc": "auc", "pr_auc": "aucpr", "log_loss": "logloss"}
@@ -148,31 +148,36 @@ class Binary(Target):
             calibration=calibration_table(labels, scored.scores),
         )
 
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        return _log_losses(labels, scored.scores)
+
+    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+        return (scored.scores >= _threshold(scored)).astype(np.int64)
+
     def positives(self, labels: Array) -> int | None:
         return int(labels.sum())
 
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
-        scores = {name: model.scores for name, model in models.items()}
-        tables = {name: calibration_table(holdout.labels, found) for name, found in scores.items()}
-        return {
-            "roc.png": roc(holdout.labels, scores),
-            "precision_recall.png": precision_recall(holdout.labels, scores),
-            "calibration.png": reliability(tables, "Mean score", "Share of yes"),
-        }
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
+        return of_yes(labels, {name: model.scores for name, model in models.items()})
 
     def outcome(self) -> dict[str, Column]:
         return {"score": F.col("score")}
 
     def matured(self, found: Mapping[str, Array], weights: Array) -> dict[str, Interval]:
         labels, scores = found["label"], found["score"]
-        sure = np.clip(scores, EDGE, 1 - EDGE)
-        losses = -(labels * np.log(sure) + (1 - labels) * np.log1p(-sure))
+        losses = _log_losses(labels, scores)
         return {
             "positives": (float((labels * weights).sum()), np.nan, np.nan),
             "roc_auc": auc_interval(labels, scores, weights),
             "log_loss": mean_interval(losses, weights),
             "brier": mean_interval((scores - labels) ** 2, weights),
         }
+
+
+def _log_losses(labels: Array, scores: Array) -> Array:
+    sure = np.clip(scores, EDGE, 1 - EDGE)
+    found: Array = -(labels * np.log(sure) + (1 - labels) * np.log1p(-sure))
+    return found
 
 
 def _threshold(scored: Scored) -> float:

@@ -18,14 +18,15 @@ from jobs.label_types import score_column
 from jobs.learning import calibrate
 from jobs.learning.balance import Balance, row_weights
 from jobs.learning.evaluation import CalibrationBin, ClassResult
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import roc_auc
 from jobs.learning.metrics.closed_form import Interval, f1_intervals, mean_interval
 from jobs.learning.metrics.metric import EDGE, Metric
 from jobs.learning.metrics.multiclass import METRICS, ClassCounter, chance_of
 from jobs.learning.metrics.tally import tally
-from jobs.learning.plots import confused, reliability
+from jobs.learning.report.curves import of_classes
+from jobs.learning.report.details import Curves
 from jobs.learning.targets.reliability import calibration_table
 from jobs.learning.targets.target import (
     Array,
@@ -42,7 +43,6 @@ from jobs.learning.targets.target import (
 from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 MOST_STEPS = 1000
@@ -176,7 +176,7 @@ class Multiclass(Target):
     def finish(self, raw: Array, labels: Array, usecase: UseCase) -> Finish:
         return Finish(calibrate.fit(usecase.calibrate, raw, labels, usecase.model.seed))
 
-    def said(self, scores: Array) -> NDArray[np.int64]:
+    def cheapest(self, scores: Array) -> NDArray[np.int64]:
         """The class that is said of each row, of equally good ones the first declared.
 
         It is the one whose cost is least to be expected (Elkan, The foundations of cost-sensitive
@@ -210,7 +210,7 @@ class Multiclass(Target):
         return F.array_position(expected, F.array_min(expected)).cast("int") - 1
 
     def watched(self, scores: Array) -> Watched:
-        said = self.said(scores)
+        said = self.cheapest(scores)
         names = np.array(self.classes, dtype=object)[said]
         return Watched(chance_of(said, scores), pa.chunked_array([pa.array(names, pa.string())]))
 
@@ -228,7 +228,7 @@ class Multiclass(Target):
     def counter(
         self, labels: Array, scored: Scored, groups: NDArray[np.int64], n: int
     ) -> ClassCounter:
-        return ClassCounter.of(labels, scored.scores, self.said(scored.scores), groups, n)
+        return ClassCounter.of(labels, scored.scores, self.cheapest(scored.scores), groups, n)
 
     def judged(self, labels: Array, scored: Scored) -> Judged:
         confusion = self._confusion(labels, scored)
@@ -242,16 +242,16 @@ class Multiclass(Target):
             calibration=self._reliability(labels, scored),
         )
 
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
-        tables = {name: self._reliability(holdout.labels, one) for name, one in models.items()}
-        drawn = {
-            f"confusion_{name}.png": confused(self._confusion(holdout.labels, one))
-            for name, one in models.items()
-        }
-        return {
-            **drawn,
-            "calibration.png": reliability(tables, "Probability of the class", "Share of right"),
-        }
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        chances = chance_of(labels.astype(np.int64), scored.scores)
+        found: Array = -np.log(np.clip(chances, EDGE, 1))
+        return found
+
+    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+        return self.cheapest(scored.scores)
+
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
+        return of_classes(labels.astype(np.int64), models[challenger].scores, self.classes)
 
     def outcome(self) -> dict[str, Column]:
         label = F.col("label")
@@ -280,12 +280,12 @@ class Multiclass(Target):
     def _confusion(self, labels: Array, scored: Scored) -> dict[str, dict[str, int]]:
         """How many rows there are by true and said class."""
         size, truth = len(self.classes), labels.astype(np.int64)
-        cells = np.bincount(truth * size + self.said(scored.scores), minlength=size**2)
+        cells = np.bincount(truth * size + self.cheapest(scored.scores), minlength=size**2)
         rows = zip(self.classes, cells.reshape(size, size).tolist(), strict=True)
         return {name: dict(zip(self.classes, row, strict=True)) for name, row in rows}
 
     def _reliability(self, labels: Array, scored: Scored) -> tuple[CalibrationBin, ...]:
-        said = self.said(scored.scores)
+        said = self.cheapest(scored.scores)
         right = (labels == said).astype(np.float64)
         return calibration_table(right, chance_of(said, scored.scores))
 

@@ -17,13 +17,14 @@ from sklearn.linear_model import Ridge
 from jobs.errors import Refused
 from jobs.learning import band
 from jobs.learning.balance import Balance
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.leak import ordered
 from jobs.learning.metrics.closed_form import Interval, mean_interval
 from jobs.learning.metrics.metric import Metric
 from jobs.learning.metrics.regression import METRICS, ErrorCounter
-from jobs.learning.plots import by_decile, errors_drawn
 from jobs.learning.recipe.rows import rounded
+from jobs.learning.report.curves import of_numbers
+from jobs.learning.report.details import Curves
 from jobs.learning.targets.target import (
     Array,
     Boosting,
@@ -38,7 +39,6 @@ from jobs.learning.targets.target import (
 from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 OBJECTIVES = {"rmse": "reg:squarederror", "mae": "reg:absoluteerror"}
@@ -138,12 +138,12 @@ class Regression(Target):
     def judged(self, labels: Array, scored: Scored) -> Judged:
         return Judged()
 
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        return np.abs(scored.scores - labels)
+
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
         scores = {name: model.scores for name, model in models.items()}
-        return {
-            "predicted.png": by_decile(holdout.labels, scores),
-            "errors.png": errors_drawn(holdout.labels, scores),
-        }
+        return of_numbers(labels, scores, challenger)
 
     def outcome(self) -> dict[str, Column]:
         covered = F.col("label").between(F.col("low"), F.col("high")).cast("double")

@@ -17,13 +17,13 @@ from jobs.learning.balance import Balance
 from jobs.learning.band import Band
 from jobs.learning.calibrate import Calibration, Uncalibrated
 from jobs.learning.evaluation import CalibrationBin, ClassResult, Confusion
-from jobs.learning.holdout import Holdout, Scored
+from jobs.learning.holdout import Scored
 from jobs.learning.metrics.closed_form import Interval
 from jobs.learning.metrics.metric import Counter, Metric
+from jobs.learning.report.details import Curves
 from jobs.usecase import UseCase
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 Array = NDArray[np.float64]
@@ -224,13 +224,21 @@ class Target(ABC):
     def judged(self, labels: Array, scored: Scored) -> Judged:
         """What is told of a model beside its metrics."""
 
+    @abstractmethod
+    def losses(self, labels: Array, scored: Scored) -> Array:
+        """How far each row's score is from its label, on its own."""
+
+    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+        """The place of the class that is said of each row, where there are classes."""
+        return None
+
     def positives(self, labels: Array) -> int | None:
         """How many of the labels are yes, where there is such a thing."""
         return None
 
     @abstractmethod
-    def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
-        """File name and drawing of what is to be seen of the models on the holdout."""
+    def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
+        """What is drawn of the models on the holdout, of which one is the challenger."""
 
     # The nights.
 

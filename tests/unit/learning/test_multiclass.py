@@ -28,7 +28,6 @@ from jobs.learning.intervals import Asked, Resamples
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.metrics.multiclass import METRICS, ClassCounter
 from jobs.learning.model import DESCRIPTION, INDEX, opened, sha256
-from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.registry import LoadedModel
 from jobs.learning.scoring import from_arrow, to_arrow
@@ -263,7 +262,7 @@ def test_the_class_that_is_said_costs_least_of_all(seed, classes, rows):
     costs = rng.integers(0, 30, (classes, classes)) * (1.0 - np.eye(classes))
     scores = softmax(rng.integers(0, 3, (rows, classes)).astype(float), axis=1)
     names = tuple(f"class {place}" for place in range(classes))
-    found = Multiclass(names, tuple(map(tuple, costs.tolist()))).said(scores)
+    found = Multiclass(names, tuple(map(tuple, costs.tolist()))).cheapest(scores)
     for row, said in zip(scores, found, strict=True):
         each = [
             sum(row[true] * costs[true, one] for true in range(classes)) for one in range(classes)
@@ -271,7 +270,7 @@ def test_the_class_that_is_said_costs_least_of_all(seed, classes, rows):
         assert each[said] == min(each)
         assert said == each.index(min(each))
     # Where all errors cost the same it is the likeliest.
-    same = Multiclass(names, tuple(map(tuple, (1.0 - np.eye(classes)).tolist()))).said(scores)
+    same = Multiclass(names, tuple(map(tuple, (1.0 - np.eye(classes)).tolist()))).cheapest(scores)
     assert scores[np.arange(rows), same] == pytest.approx(scores.max(axis=1))
 
 
@@ -374,13 +373,6 @@ def test_a_decision_speaks_of_the_metric_and_bounds_the_calibration(trained, way
     assert "; calibration error 0." in said
     strict = Promote(max_calibration_error=1e-6, max_slice_loss=1)
     assert "as a probability (calibration error)" in decide(found, strict).sentence
-
-
-def test_pictures_are_drawn(trained, ways, split):
-    holdout, _ = judged(trained, ways, split)
-    rows = parcels.batch(late(ways, split))
-    found = drawn(TARGET, holdout, {"rule": Scored(trained.models["rule"].score(rows))}, {})
-    assert set(found) == {"confusion_rule.png", "calibration.png"}
 
 
 def test_drift_looks_at_the_predicted_classes_and_their_probability(trained):

@@ -29,7 +29,6 @@ from jobs.learning.intervals import Asked, Resamples
 from jobs.learning.leak import refuse_leaks
 from jobs.learning.metrics.regression import METRICS, ErrorCounter
 from jobs.learning.model import INDEX, opened, sha256
-from jobs.learning.plots import drawn
 from jobs.learning.promotion import decide
 from jobs.learning.registry import LoadedModel
 from jobs.learning.targets.binary import Binary
@@ -316,13 +315,6 @@ def test_a_first_model_is_promoted_by_what_it_explains(trained, hours, split):
     assert decision.status == "promote"
     assert "gain in mean absolute error +" in decision.sentence
     assert "; R² 0." in decision.sentence
-
-
-def test_pictures_are_drawn(trained, hours, split):
-    scored = {"constant": Scored(np.full(len(holdout_of(hours, split).labels), 7.0))}
-    found = drawn(Regression(), holdout_of(hours, split), scored, {})
-    assert set(found) == {"predicted.png", "errors.png"}
-    assert all(content.startswith(b"\x89PNG") for content in found.values())
 
 
 def test_what_was_chosen_names_no_calibration(settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from jobs.learning.rebuild import learned_of, rebuilt
 from jobs.learning.train import EVIDENCE, evaluate, promote, train
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
+from jobs.usecase import Evaluated
 from tests.unit.learning import parcels
 
 FIRST, LATER = dt.date(2024, 1, 20), dt.date(2024, 2, 12)
@@ -78,7 +80,9 @@ def test_a_champion_meets_its_challenger_where_both_held_rows_out(
     assert learned.cut is not None
     assert set(learned.cut.by_class) == {"0.0", "1.0"}
 
-    later = decided(spark, plan, LATER)
+    told = Evaluated(fairness=("depot",), examples=5, learning_curve=True)
+    asked = replace(plan, usecase=plan.usecase.model_copy(update={"evaluation": told}))
+    later = decided(spark, asked, LATER)
     evaluation = later[2].facts["evaluation"]
     assert evaluation["champion_version"] == 1
     assert evaluation["champion_problem"] is None
@@ -89,6 +93,12 @@ def test_a_champion_meets_its_challenger_where_both_held_rows_out(
     shown = newest(plan)
     display.evaluation(shown)
     said = capsys.readouterr().out
+    assert f"Report: {shown.page}" in said
+    assert shown.page == later[1].facts["page"]
+    written = Path(shown.page.removeprefix("file://")).read_text(encoding="utf-8")
+    assert "Gain over the champion, version 1" in written
+    for title in ("Where it errs most", "Fairness", "What counts", "Costliest", "Is more"):
+        assert f"<h2>{title}" in written
     assert "Labels: 0 of 2460 entities (0.0%) have no final label; 0 of 2460 rows" in said
 
 

@@ -735,6 +735,10 @@ LABELS = [
         "44: folds.gap: it is of `by: time`, and this is random: take it out",
     ),
     (
+        {"slices:": "evaluation: {fairness: [shelf, shelv]}\nslices:"},
+        "44: evaluation.fairness[1]: 'shelv' is not one of slices (did you mean 'shelf'?)",
+    ),
+    (
         {"slices:": "folds: {number: 5}\nslices:"},
         "44: field 'folds.by' is missing",
     ),
