@@ -19,7 +19,7 @@ from jobs.learning.candidates.boosted import Fit
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.dataset import Parts
 from jobs.learning.holdout import Scored
-from jobs.learning.leak import refuse_leaks
+from jobs.learning.leak import leaks_of
 from jobs.learning.model import Model
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
 from jobs.learning.recipe.recipe import Recipe
@@ -48,6 +48,7 @@ class Trained:
         rows: of `train` and `validation`.
         kept: rows of `train` that undersampling left to the linear candidate and the trees.
         settings: of XGBoost, as fitted.
+        leaks: features that may give the label away, a sentence each.
     """
 
     models: Mapping[str, Model]
@@ -55,14 +56,14 @@ class Trained:
     rows: Mapping[str, int]
     kept: int
     settings: Mapping[str, Any]
+    leaks: tuple[str, ...]
 
 
 def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) -> Trained:
     """Fit every candidate; `record` is told of each tuning trial.
 
     Raises:
-        Refused: a part is empty or has labels that nothing can be learned from, or a feature gives
-            the label away.
+        Refused: a part is empty or has labels that nothing can be learned from.
         Unavailable: a Spark worker was lost.
     """
     target, metric = target_of(plan.usecase), plan.usecase.metric
@@ -78,7 +79,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
     sampled = _sampled(parts.train, rows["train"], plan)
     classes = _classes(parts.train, target)
     _require_every_class(target, classes)
-    refuse_leaks(sampled, sampled["label"].to_numpy(), features, target)
+    leaks = leaks_of(sampled, sampled["label"].to_numpy(), features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
     balance = _balance(classes, plan.usecase.model.imbalance)
     learned, kept, line_rows = parts, rows["train"], sampled
@@ -126,6 +127,7 @@ def fit_all(parts: Parts, plan: Plan, cutoff: str, trials: int, record: Record) 
         rows=rows,
         kept=kept,
         settings={**settings, "rounds_kept": trees.rounds},
+        leaks=leaks,
     )
 
 

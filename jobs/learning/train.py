@@ -27,15 +27,17 @@ from jobs.learning.cut import Cut
 from jobs.learning.dataset import Parts, entities, labelled, set_aside, versions
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
+from jobs.learning.evidence import EVIDENCE, FOLDER, evidence_of
 from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality
+from jobs.learning.leak import refuse_overlap
 from jobs.learning.model import Model
 from jobs.learning.plots import drawn
-from jobs.learning.promotion import decide
+from jobs.learning.promotion import Decision, decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
-from jobs.learning.scoring import from_arrow, with_scores
+from jobs.learning.scoring import TIMED_ROWS, from_arrow, microseconds, with_scores
 from jobs.learning.targets.kinds import require_declared, target_of
 from jobs.plan import Dates, Split
 from jobs.usecase import Promote
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from pyspark.sql import DataFrame
 
-EVIDENCE = "evaluation.json"
 GROUP = "_group"
 
 
@@ -77,8 +78,8 @@ def train(
 
     Raises:
         Refused: no rows, labels that nothing can be learned from, a part without a row of some
-            class, rows without the group they are split by, or a feature that gives the label
-            away.
+            class, rows without the group they are split by, or a holdout that shares entities or
+            texts with what is learned from.
         Unavailable: a Spark worker or MLflow was lost, or rows were erased meanwhile.
     """
     split = _split(ctx)
@@ -95,6 +96,8 @@ def train(
         cut = Cut.of(frame, ctx.plan)
         parts = Parts.of(frame, split) if cut is None else cut.parts(frame)
         quality = _quality(ctx, frame, cut, parts, there)
+        if cut is not None:
+            refuse_overlap(frame, cut, ctx.plan.usecase)
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
             tags = _tags(ctx)
@@ -104,7 +107,9 @@ def train(
             run_id = registry.start_run(client, ctx.plan.name, str(ctx.date), tags)
             trained = _fitted(ctx, client, run_id, parts)
             rows = sum(trained.rows.values())
-            learned = Learned.of(frame, rows, read, dates, known_at, cut, quality)
+            learned = Learned.of(frame, rows, read, dates, known_at, cut, quality).model_copy(
+                update={"leaks": trained.leaks}
+            )
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, parameters(ctx.plan.usecase, trained.settings))
             client.set_terminated(run_id, "FINISHED")
@@ -160,11 +165,22 @@ def evaluate(ctx: Context) -> StepResult:
             metric=ctx.plan.usecase.metric,
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
-        ).model_copy(
+        )
+        look, took = 1, _took(ctx, rows, models)
+        if champion is not None:
+            days = (found.first, found.last) if learned.cut is None else None
+            look = registry.look(client, ctx.plan.name, run, champion, days)
+        found = found.model_copy(
             update={
                 "champion_version": champion,
                 "champion_problem": problem,
+                "look": look,
+                "leaks": learned.leaks,
                 "labels": learned.quality,
+                "candidates": tuple(
+                    result.model_copy(update={"microseconds": took.get(result.name)})
+                    for result in found.candidates
+                ),
             }
         )
         importance = models[found.challenger].candidate.importance()
@@ -213,15 +229,28 @@ def promote(ctx: Context) -> StepResult:
                 f"{found.champion_version}.",
                 f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
             )
-        decision = decide(found, _rules(ctx))
+        decision = _decision(client, name, version, found, _rules(ctx))
         sentence = decision.sentence
         if decision.status == "needs_person":
-            sentence += f" Do it with `daybreak promote {name} --version {version} --reason WHY`."
+            asked = " --acknowledge leak" if found.leaks else ""
+            sentence += (
+                f" Do it with `daybreak promote {name} --version {version}{asked} --reason WHY`."
+            )
         # The alias moves first, because what carries a decision is not decided on again.
         if decision.status == "promote":
             registry.promote(client, name, version)
-        client.set_model_version_tag(name, str(version), registry.REASON, sentence)
-        client.set_model_version_tag(name, str(version), registry.DECISION, decision.status)
+        registry.tag_version(
+            client,
+            name,
+            version,
+            {
+                registry.AGAINST: str(found.champion_version or ""),
+                registry.FIRST: found.first,
+                registry.LAST: found.last,
+                registry.REASON: sentence,
+                registry.DECISION: decision.status,
+            },
+        )
         client.set_tag(run.info.run_id, registry.REASON, sentence)
         client.set_tag(run.info.run_id, registry.DECISION, decision.status)
     return StepResult(
@@ -234,9 +263,20 @@ def promote(ctx: Context) -> StepResult:
             "status": decision.status,
             "model_version": version,
             "champion_before": found.champion_version,
+            "report": registry.page_of(ctx.plan.settings, run),
             "evaluation": found.model_dump(mode="json"),
         },
     )
+
+
+def _decision(
+    client: MlflowClient, name: str, version: int, found: Evaluation, rules: Promote
+) -> Decision:
+    """By the rules, unless a person took the version down: a step does not put it up again."""
+    why = registry.version_of(client, name, version).tags.get(registry.DEMOTED)
+    if why is not None:
+        return Decision("keep", f"Version {version} was taken down by a person: {why}")
+    return decide(found, rules)
 
 
 def _best(trained: Trained, metric: str) -> tuple[str, str]:
@@ -388,6 +428,15 @@ def _scored(
     return holdout, scored
 
 
+def _took(ctx: Context, rows: DataFrame, models: Mapping[str, Model]) -> dict[str, float]:
+    """Microseconds that each model takes to score a row, where they are bounded."""
+    if ctx.plan.usecase.promote.max_microseconds is None:
+        return {}
+    names = dict.fromkeys(name for model in models.values() for name in model.features)
+    some = rows.select(*names).limit(TIMED_ROWS).toArrow().combine_chunks()
+    return {name: microseconds(model, some.to_batches()[0]) for name, model in models.items()}
+
+
 def _log_evaluation(
     client: MlflowClient, run_id: str, found: Evaluation, pictures: Mapping[str, bytes]
 ) -> None:
@@ -397,15 +446,14 @@ def _log_evaluation(
                 client.log_metric(run_id, f"holdout.{result.name}.{name}", value.value)
     client.set_tag(run_id, "daybreak.challenger", found.challenger)
     files = {EVIDENCE: found.model_dump_json(indent=1).encode(), **pictures}
-    registry.log_files(client, run_id, files, "evaluation")
+    registry.log_files(client, run_id, files, FOLDER)
 
 
 def _evidence(client: MlflowClient, run: Run, use_case: str, date: dt.date) -> Evaluation:
-    path = f"evaluation/{EVIDENCE}"
-    if path not in {found.path for found in client.list_artifacts(run.info.run_id, "evaluation")}:
+    found = evidence_of(client, run.info.run_id)
+    if found is None:
         raise Refused(
             f"The training of {use_case} with cutoff {date} was not evaluated.",
             f"Run `daybreak run evaluate {use_case} --date {date}` first.",
         )
-    written = Path(client.download_artifacts(run.info.run_id, path)).read_text(encoding="utf-8")
-    return Evaluation.model_validate_json(written)
+    return found

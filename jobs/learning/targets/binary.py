@@ -144,6 +144,13 @@ class Binary(Target):
             calibration=calibration_table(labels, scored.scores),
         )
 
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        said = scored.scores >= _threshold(scored)
+        return {
+            "number of rows said to be yes": float(said.sum()),
+            "sum of scores": float(scored.scores.sum()),
+        }
+
     def positives(self, labels: Array) -> int | None:
         return int(labels.sum())
 

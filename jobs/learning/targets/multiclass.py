@@ -197,6 +197,13 @@ class Multiclass(Target):
             calibration=self._reliability(labels, scored),
         )
 
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        said = np.bincount(scored.scores.argmax(axis=1), minlength=len(self.classes))
+        return {
+            f"number of rows said to be {name}": float(rows)
+            for name, rows in zip(self.classes, said, strict=True)
+        }
+
     def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
         tables = {name: self._reliability(holdout.labels, one) for name, one in models.items()}
         drawn = {

@@ -113,6 +113,10 @@ class Regression(Target):
     def judged(self, labels: Array, scored: Scored) -> Judged:
         return Judged()
 
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        # By size, because a sum of numbers above and below 0 may be next to nothing.
+        return {"sum of predictions without their signs": float(np.abs(scored.scores).sum())}
+
     def pictures(self, holdout: Holdout, models: Mapping[str, Scored]) -> dict[str, Figure]:
         scores = {name: model.scores for name, model in models.items()}
         return {

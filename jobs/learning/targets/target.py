@@ -206,6 +206,10 @@ class Target(ABC):
     def judged(self, labels: Array, scored: Scored) -> Judged:
         """What is told of a model beside its metrics."""
 
+    @abstractmethod
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        """How much is predicted, by what it is: of classes a number of rows."""
+
     def positives(self, labels: Array) -> int | None:
         """How many of the labels are yes, where there is such a thing."""
         return None
