@@ -10,7 +10,8 @@ run's partition key, or the form's cutoff, is the date of the cutoff.
 | `ingest`, `conform`, `gate`, `features`, `gate_features`, `labels` | as in `NAME__nightly` | as there |
 | `train` | too few days, one class only, or a worker died | read the sentence; give another cutoff, or clear the task |
 | `evaluate` | MLflow did not answer, or a candidate is missing | `daybreak status`, then clear the task |
-| `promote` | the registry or the warehouse did not answer | clear the task: the alias moves once |
+| `promote`, `answer` | the registry or the warehouse did not answer | clear the task: the alias moves once |
+| `approve` waits | the rules leave the challenger to a person, and the task says why | answer on its page, with a reason; no answer in six days is a no |
 
 A training that ends without a promotion is green: the decision and its reasons are in the log of
 `promote` and in `daybreak evaluate NAME`. By hand: `daybreak trigger NAME train --date 2013-10-01
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param, TaskGroup, chain
 
+from daybreak_airflow.approval import AnswerOperator, ChallengerApproval
 from daybreak_airflow.dates import featured, history, learning
 from daybreak_airflow.steps import GateOperator, JudgingStepOperator, StepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
@@ -61,6 +63,9 @@ for plan in declared().plans:
                 )
                 for step in ("train", "evaluate", "promote")
             )
+            decided = {"use_case": plan.name, "promote": promote.task_id}
+            approve = ChallengerApproval(task_id="approve", **decided)
+            answer = AnswerOperator(task_id="answer", asked=approve.task_id, **decided)
         chain(ingest, conform, gate_silver, [features, labels])
-        chain(features, gate_features, train, evaluate, promote)
+        chain(features, gate_features, train, evaluate, promote, approve, answer)
         chain(labels, train)

@@ -18,6 +18,8 @@ from jobs.settings import Settings
 
 Say = Callable[[str], None]
 
+# Of a task that waits for what a person answers.
+ASKING = "awaiting_input"
 FINISHED = ("success", "failed")
 # A fresh Airflow reads its DAG files within a minute.
 PARSED_WITHIN_SECONDS = 60.0
@@ -151,15 +153,18 @@ class AirflowApi:
         ]
 
     def wait(self, dag: str, run_id: str, say: Say) -> Run:
-        """Wait for a run to end, and say each task's state as it changes."""
+        """Wait for a run to end, and say each task's state as it changes.
+
+        A run that asks a person is not waited for, and is given as it is, running.
+        """
         said: dict[str, str] = {}
         while True:
-            run = self.run(dag, run_id)
-            for task in self.tasks(dag, run_id):
+            run, tasks = self.run(dag, run_id), self.tasks(dag, run_id)
+            for task in tasks:
                 if task.state != "none" and said.get(task.name) != task.state:
                     said[task.name] = task.state
                     say(str(task))
-            if run.state in FINISHED:
+            if run.state in FINISHED or any(task.state == ASKING for task in tasks):
                 return run
             time.sleep(POLL_SECONDS)
 

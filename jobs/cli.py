@@ -41,6 +41,8 @@ OneDate = Annotated[
     dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Prediction date.")
 ]
 From = Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])]
+Why = Annotated[str, typer.Option(help="Why; it is recorded.")]
+By = Annotated[str, typer.Option(help="Who decides, if it is not the user who is logged in.")]
 To = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])]
 
 
@@ -285,7 +287,9 @@ def trigger(
         if not wait:
             return
         ended = airflow.wait(name, run_id, display.say)
-        if ended.state != "success":
+        if ended.state == "running":
+            display.say("A person is asked, and the run waits: answer on its page above.")
+        elif ended.state != "success":
             reasons = " ".join(airflow.failures(name, run_id))
             raise Refused(f"{run_id} failed: {reasons}", "See its page above.")
 
@@ -359,9 +363,15 @@ def rollback(
 def promote(
     use_case: UseCaseName,
     version: Annotated[int | None, typer.Option(help="A registered version.")] = None,
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
+    reason: Why = "",
+    by: By = "",
+    acknowledge: Annotated[
+        Literal["leak"] | None,
+        typer.Option(help="A warning that you know of: leak, of a feature that tells the label."),
+    ] = None,
 ) -> None:
     """Make a registered model version champion, as a person's decision."""
+    from jobs.champion import Person
     from jobs.champion import promote as decide
 
     if version is None or not reason:
@@ -369,7 +379,38 @@ def promote(
             "A promotion by a person needs a version and a reason.",
             "Add --version N --reason 'why'.",
         )
-    display.say(decide(_plan(use_case), version, reason))
+    person = Person(reason, by, (acknowledge,) if acknowledge else ())
+    display.say(decide(_plan(use_case), version, person))
+
+
+@app.command()
+def demote(use_case: UseCaseName, reason: Why = "", by: By = "") -> None:
+    """Take the champion down; no night scores until there is another."""
+    from jobs.champion import Person
+    from jobs.champion import demote as take_down
+
+    if not reason:
+        raise WrongUsage("Taking a champion down needs a reason.", "Add --reason 'why'.")
+    display.say(take_down(_plan(use_case), Person(reason, by)))
+
+
+@app.command("rollback-model")
+def rollback_model(use_case: UseCaseName, reason: Why = "", by: By = "") -> None:
+    """Make the champion before this one champion again."""
+    from jobs.champion import Person, roll_back
+
+    if not reason:
+        raise WrongUsage("A rollback needs a reason.", "Add --reason 'why'.")
+    display.say(roll_back(_plan(use_case), Person(reason, by)))
+
+
+@app.command()
+def decisions(use_case: UseCaseName, as_json: AsJson = False) -> None:
+    """List what was decided on a use case's champions, by whom and why, newest first."""
+    from jobs.monitoring.decisions import decisions as decided
+
+    plan = _plan(use_case)
+    display.show(decided(plan.settings, plan.name), as_json, display.decisions)
 
 
 @app.command("training-set")

@@ -224,6 +224,8 @@ def evaluation(found: Any) -> None:
         say(judged.remark)
     if judged.labels is not None:
         say(judged.labels.sentence)
+    for leak in judged.leaks:
+        say(f"Warning: {leak}")
     if found.bought:
         say(found.bought)
     say(f"Decision: {found.decision}. {found.sentence}")
@@ -254,6 +256,22 @@ def cross_validation(found: Any) -> None:
             for number, fold in enumerate(found.folds)
         ],
     )
+
+
+def decisions(found: Any) -> None:
+    """Draw what was decided on champions, and each decision's sentence below."""
+    table(
+        "Decisions",
+        ["at (UTC)", "outcome", "version", "champion before", "by", "reason"],
+        [
+            (d.decided_at, d.outcome, d.challenger_version, d.champion_version, d.by, d.reason)
+            for d in found
+        ],
+    )
+    for each in found:
+        say(f"{each.decided_at:%Y-%m-%d %H:%M} {each.outcome}: {each.sentence}")
+        if each.ruled:
+            say(f"  The rules had said: {each.ruled}")
 
 
 def _with_values(target: str, found: Iterable[Mapping[str, Any]], value: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.context import Context
@@ -13,6 +12,7 @@ from jobs.engine import Engine
 from jobs.errors import Refused
 from jobs.learning import registry
 from jobs.learning.evaluation import Evaluation
+from jobs.learning.evidence import require_evidence
 from jobs.learning.folds import CrossValidation, cross_validate
 from jobs.learning.promotion import bought, decide
 from jobs.plan import Dates, Plan
@@ -20,7 +20,6 @@ from jobs.prediction.turn import lake_turn
 from jobs.steps import run
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 
@@ -29,7 +28,7 @@ class Judged:
     """An evaluation with its decision.
 
     Attributes:
-        run_id: the MLflow run that holds models, plots and evidence.
+        run_id: the MLflow run that holds models and evidence.
         cutoff: date of the training's cutoff.
         decision: `promote`, `keep` or `needs_person`: what was decided, and for a what-if what
             would be.
@@ -70,7 +69,7 @@ def newest(plan: Plan) -> Judged:
                 f"Train one: `daybreak trigger {plan.name} train`.",
             )
         tags = found[0].data.tags
-        evaluation = _evaluation(client, found[0])
+        evaluation = require_evidence(client, found[0], plan.name)
         return _judged(plan, found[0], evaluation, tags[registry.DECISION], tags[registry.REASON])
 
 
@@ -128,7 +127,7 @@ def what_if(
     client = registry.connect(plan.settings)
     with registry.reachable(plan.settings):
         found = client.get_run(run_id)
-        evaluation = _evaluation(client, found)
+        evaluation = require_evidence(client, found, plan.name)
     decision = decide(evaluation, plan.usecase.promote)
     return _judged(plan, found, evaluation, decision.status, decision.sentence)
 
@@ -149,11 +148,6 @@ def cross_validation(plan: Plan, say: Callable[[str], None]) -> CrossValidation:
         return cross_validate(context, reading, say)
     finally:
         engine.stop()
-
-
-def _evaluation(client: MlflowClient, found: Run) -> Evaluation:
-    path = client.download_artifacts(found.info.run_id, "evaluation/evaluation.json")
-    return Evaluation.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
 
 def _judged(plan: Plan, found: Run, evaluation: Evaluation, decision: str, sentence: str) -> Judged:

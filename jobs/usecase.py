@@ -1133,13 +1133,25 @@ class Promote(Spec):
         default=0.02,
         ge=0,
         description="Allowed loss in any slice, in units of model.metric; to be said where "
-        "regression has slices.",
+        "regression has slices. A person decides where a slice may have lost more.",
     )
     max_calibration_error: float = Field(
         default=0.05,
         gt=0,
         description="Mean distance that is borne of scores from rates of yes, or of the predicted "
         "class's probabilities from how often it is right; not of regression.",
+    )
+    max_volume_change: float = Field(
+        default=1.0,
+        gt=0,
+        description="By what share predictions may become more than the champion's on the same "
+        "rows, or the champion's more than they are: rows said to be yes or of a class, and sums "
+        "of scores. 1: up to twice as many, or half. Beyond it a person decides.",
+    )
+    max_microseconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="How long scoring a row may take, on one core; not measured unless it is said.",
     )
     approval: Literal["auto", "required"] = Field(
         default="auto", description="`required`: a person has the last word."

@@ -97,6 +97,7 @@ def _candidate(
         confusion=judged.confusion,
         classes=judged.classes,
         calibration=judged.calibration,
+        volumes=target.volumes(model),
     )
 
 

@@ -60,7 +60,9 @@ class CandidateResult(Finding):
     """One model on the holdout; what its target has not is None or empty.
 
     The confusion of several classes has rows by true class and, below it, by said class; and their
-    calibration is of the said class's probability, where yes means that it was right.
+    calibration is of the said class's probability, where yes means that it was right. `volumes` is
+    how much is predicted, by what it is (`Target.volumes`), and `microseconds` what scoring a row
+    took, if that is bounded.
     """
 
     name: str
@@ -70,6 +72,8 @@ class CandidateResult(Finding):
     confusion: Confusion | Mapping[str, Mapping[str, int]] | None
     classes: Mapping[str, ClassResult]
     calibration: tuple[CalibrationBin, ...]
+    volumes: Mapping[str, float] = {}
+    microseconds: float | None = None
 
 
 class SliceResult(Finding):
@@ -97,6 +101,8 @@ class Evaluation(Finding):
         champion_version: what it would replace, None if there is no champion yet.
         champion_problem: why the champion could not be scored, None if it could.
         remark: what was asked for and the challenger could not have, such as a precision.
+        look: the how-manieth challenger of this champion it is on a holdout with any of these rows.
+        leaks: features that may give the label away, a sentence each.
         labels: what those of the training were worth; None of a training that did not tell.
     """
 
@@ -115,6 +121,8 @@ class Evaluation(Finding):
     champion_version: int | None = None
     champion_problem: str | None = None
     remark: str | None = None
+    look: int = 1
+    leaks: tuple[str, ...] = ()
     labels: LabelQuality | None = None
 
     def of(self, name: str) -> CandidateResult:

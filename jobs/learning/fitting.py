@@ -17,7 +17,7 @@ from jobs.learning.calibrate import Uncalibrated
 from jobs.learning.candidates import boosted, constant, linear, rule
 from jobs.learning.candidates.candidate import Candidate
 from jobs.learning.dataset import Parts
-from jobs.learning.leak import refuse_leaks
+from jobs.learning.leak import leaks_of
 from jobs.learning.model import Model
 from jobs.learning.recipe.fit import FOLD, fit, fold_of
 from jobs.learning.scarce import Scarce
@@ -49,6 +49,7 @@ class Trained:
             what undersampling left out and with what oversampling repeated.
         settings: of XGBoost, as fitted.
         tuning: what a search found for each candidate it was made for, by its kind.
+        leaks: features that may give the label away, a sentence each.
     """
 
     models: Mapping[str, Model]
@@ -57,6 +58,7 @@ class Trained:
     kept: int
     settings: Mapping[str, Any]
     tuning: Mapping[str, Tuned]
+    leaks: tuple[str, ...]
 
 
 def fit_all(
@@ -73,8 +75,7 @@ def fit_all(
         storage: where trials are kept (`jobs.learning.tune.journal`); None: nowhere.
 
     Raises:
-        Refused: a part is empty or has labels that nothing can be learned from, or a feature gives
-            the label away.
+        Refused: a part is empty or has labels that nothing can be learned from.
         Unavailable: a Spark worker was lost.
     """
     target, metric = target_of(plan.usecase), plan.usecase.metric
@@ -90,7 +91,7 @@ def fit_all(
     sampled = _sampled(parts.train, rows["train"], plan)
     classes = _classes(parts.train, target)
     _require_every_class(target, classes)
-    refuse_leaks(sampled, sampled["label"].to_numpy(), features, target)
+    leaks = leaks_of(sampled, sampled["label"].to_numpy(), features, target)
     recipe = fit(parts.train, sampled, features, plan.usecase.timezone)
     balance = _balance(classes, plan.usecase.model.imbalance)
     learned, kept, drawn, line_rows = parts, rows["train"], parts.train, sampled
@@ -153,6 +154,7 @@ def fit_all(
         kept=kept,
         settings=settings,
         tuning=tuning,
+        leaks=leaks,
     )
 
 

@@ -233,6 +233,10 @@ def _judged(
     """How many rows there were, and each candidate's metrics on the test rows."""
     _require_every_class(placed, fold, target, name)
     trained = fit_all(fold.parts(placed), plan, name, 0, lambda *_: None)
+    if trained.leaks:
+        raise Refused(
+            trained.leaks[0], "Remove it, or build it from what is known before the cutoff."
+        )
     test = target.coded(placed.where(fold.test))
     unique = plan.usecase.entity.unique
     keep = (*dict.fromkeys((*unique, "prediction_date", "label")),)

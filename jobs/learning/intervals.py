@@ -11,8 +11,9 @@ which makes the difference of two models a paired comparison.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from statistics import NormalDist
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -44,6 +45,18 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+
+    def at(self, confidence: float, known: float) -> Estimate:
+        """The interval of another confidence, from this one, which is of the confidence `known`.
+
+        Each end is moved away from the value as far as one of a normal distribution would be: a
+        thousand draws do not reach into the tails that a correction for many looks asks for.
+        """
+        if self.value is None or self.low is None or self.high is None:
+            return self
+        further = _normal(confidence) / _normal(known)
+        low, high = self.value - self.low, self.high - self.value
+        return replace(self, low=self.value - further * low, high=self.value + further * high)
 
 
 @dataclass(frozen=True)
@@ -143,3 +156,7 @@ def estimate(metric: Metric, distribution: Array, confidence: float) -> Estimate
 def gain(metric: Metric, of: Array, over: Array, confidence: float) -> Estimate:
     """The paired gain of one distribution over another; positive is better."""
     return estimate(metric, metric.sign * (of - over), confidence)
+
+
+def _normal(confidence: float) -> float:
+    return NormalDist().inv_cdf((1 + confidence) / 2)

@@ -1,4 +1,8 @@
-"""A feature that gives the label away: known only afterwards, and useless at night."""
+"""What makes a model look better than it is.
+
+A feature that gives the label away is known only afterwards, and useless at night. A holdout that
+shares entities or texts with the training rewards a model for remembering them.
+"""
 
 from __future__ import annotations
 
@@ -8,44 +12,80 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyspark.sql import functions as F
 
 from jobs.errors import Refused
-from jobs.usecase import Features
+from jobs.usecase import Features, UseCase
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from jobs.learning.cut import Cut
     from jobs.learning.targets.target import Target
 
 # No honest single feature sorts yes from no this well.
 GIVES_AWAY = 0.995
 # Rarer categories sort well by chance.
 FEWEST_ROWS = 20
+# Of the holdout's rows. A stock phrase or two come twice among honest texts.
+MOST_COPIES = 0.01
 
 
-def refuse_leaks(
+def leaks_of(
     rows: pa.Table, labels: NDArray[np.float64], spec: Features, target: Target
-) -> None:
-    """Look at each number and each category alone, on training rows.
+) -> tuple[str, ...]:
+    """The features that may give the label away (`Target.given_away`), a sentence each.
 
-    Of a moment or a text, at whether it is there: it may be known only once the label is.
+    Each number and each category is looked at alone, on training rows. Of a moment or a text, it is
+    looked at whether it is there: it may be known only once the label is.
+    """
+    told = {
+        f"The feature {name}": target.given_away(rows[name], labels, name in spec.numeric)
+        for name in (*spec.numeric, *spec.categorical)
+    }
+    told |= {
+        f"Whether the feature {name} has a value": target.given_away(
+            pc.is_valid(rows[name]), labels, numeric=True
+        )
+        for name in (*spec.timestamp, *spec.text)
+    }
+    return tuple(
+        f"{what} alone {said} of training rows: it gives the label away, unless it is honestly "
+        "known before the cutoff."
+        for what, said in told.items()
+        if said
+    )
+
+
+def refuse_overlap(rows: DataFrame, cut: Cut, usecase: UseCase) -> None:
+    """Look for what is on both sides of a holdout that is cut by a hash.
+
+    Args:
+        rows: labelled rows of all parts.
 
     Raises:
-        Refused: one gives the label away (`Target.given_away`).
+        Refused: an entity is in the holdout and among what is learned from; or more than a
+            hundredth of the holdout has a text that is there as well, but for case and
+            punctuation.
     """
-    for name in (*spec.numeric, *spec.categorical):
-        _refuse(f"The feature {name}", target.given_away(rows[name], labels, name in spec.numeric))
-    for name in (*spec.timestamp, *spec.text):
-        _refuse(
-            f"Whether the feature {name} has a value",
-            target.given_away(pc.is_valid(rows[name]), labels, numeric=True),
+    key = usecase.entity.key
+    shared = {f"the same {', '.join(key)}": ([F.col(name) for name in key], 0.0)}
+    for name in usecase.features.text:
+        words = F.trim(F.regexp_replace(F.lower(F.col(name)), r"[^\p{L}\p{N}]+", " "))
+        shared[f"nearly the same {name}"] = ([F.when(words != "", words)], MOST_COPIES)
+    for what, (columns, most) in shared.items():
+        of_part = rows.groupBy(*[c.alias(f"_{n}") for n, c in enumerate(columns)]).agg(
+            F.count_if(cut.held_out()).alias("held"), F.count_if(~cut.held_out()).alias("learned")
         )
-
-
-def _refuse(what: str, said: str | None) -> None:
-    if said:
-        raise Refused(
-            f"{what} alone {said} of training rows: it gives the label away.",
-            "Remove it, or build it from what is known before the cutoff.",
-        )
+        there = of_part.where(F.col("_0").isNotNull())
+        both = F.when(F.col("learned") > 0, F.col("held")).otherwise(0)
+        held, copies = there.agg(F.sum("held"), F.sum(both)).collect()[0]
+        if copies and copies > most * held:
+            raise Refused(
+                f"{copies} of {held} holdout rows have {what} as rows that are learned from: "
+                "models would look better there than they are.",
+                "Keep such rows together: `split: {by: group, group: COLUMN}`.",
+            )
 
 
 def ordered(

@@ -1,4 +1,15 @@
-"""Whether the challenger may score the nights: a decision with its reason in one sentence."""
+"""Whether the challenger may score the nights: a decision with its reason in one sentence.
+
+Three kinds of rules are asked, in this order. What speaks against the challenger keeps the
+champion; what leaves a doubt that figures cannot settle is for a person; else it is promoted.
+
+An equal model must not get in by being tried often. Of the chance `1 - confidence` that one does,
+each challenger of the same champion on rows that an earlier one was judged on gets its part: 1/2,
+1/6, 1/12, … 1/(k(k+1)), together 1 (alpha spending; Lan and DeMets, Biometrika 70(3), 1983). A
+loss in a slice is looked for in all slices, at a confidence that makes a false find in any of them
+as rare as in one (Bonferroni, with which Holm's procedure begins). That no slice loses needs no
+correction, because it has to be shown in every one (Berger, Technometrics 24(4), 1982).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +23,9 @@ from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation, SliceResult
 from jobs.learning.intervals import Estimate
 from jobs.usecase import Promote
+
+# So few rows said to be of a class become twice as many by chance.
+FEWEST_SAID = 20.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,10 @@ def decide(evaluation: Evaluation, rules: Promote) -> Decision:
     objection = _objection(evaluation, rules)
     if objection is not None:
         return Decision("keep", objection)
-    reason = _reason(evaluation)
+    doubt = _doubt(evaluation, rules)
+    if doubt is not None:
+        return Decision("needs_person", f"{doubt} A person must decide.")
+    reason = _reason(evaluation, rules)
     if rules.approval == "required":
         return Decision("needs_person", f"{reason} A person must approve it.")
     return Decision("promote", reason)
@@ -38,13 +55,24 @@ def decide(evaluation: Evaluation, rules: Promote) -> Decision:
 def _objection(evaluation: Evaluation, rules: Promote) -> str | None:
     """The first rule that speaks against the challenger."""
     if CHAMPION not in evaluation.gains:
-        return _over_constant(evaluation) or _over_simpler(evaluation)
-    return (
-        _over_simpler(evaluation)
-        or _over_champion(evaluation, rules)
-        or _slice_loss(evaluation, rules)
-        or _miscalibrated(evaluation, rules)
-    )
+        found = _over_constant(evaluation) or _over_simpler(evaluation)
+    else:
+        found = (
+            _over_simpler(evaluation)
+            or _over_champion(evaluation, rules)
+            or _slice_loss(evaluation, rules)
+            or _miscalibrated(evaluation, rules)
+        )
+    return found or _slow(evaluation, rules)
+
+
+def _doubt(evaluation: Evaluation, rules: Promote) -> str | None:
+    """The first rule that leaves the challenger to a person."""
+    if evaluation.leaks:
+        return f"The challenger ({evaluation.challenger}) may know too much: {evaluation.leaks[0]}"
+    if CHAMPION not in evaluation.gains:
+        return None
+    return _slice_in_doubt(evaluation, rules) or _other_volume(evaluation, rules)
 
 
 def _over_constant(evaluation: Evaluation) -> str | None:
@@ -69,32 +97,72 @@ def _over_simpler(evaluation: Evaluation) -> str | None:
 
 
 def _over_champion(evaluation: Evaluation, rules: Promote) -> str | None:
-    lead = evaluation.gains[CHAMPION]
+    lead = _lead(evaluation)
     if lead.low is not None and lead.low > rules.min_gain:
         return None
     return (
         f"The challenger ({evaluation.challenger}) does not beat champion version "
-        f"{evaluation.champion_version} by more than {rules.min_gain:g}: {_said(evaluation, lead)}."
+        f"{evaluation.champion_version} by more than {rules.min_gain:g}: "
+        f"{_over(evaluation, lead)}."
     )
+
+
+def _lead(evaluation: Evaluation) -> Estimate:
+    """The gain over the champion, as sure as this look at the holdout has to be."""
+    return evaluation.gains[CHAMPION].at(_confidence(evaluation), evaluation.confidence)
+
+
+def _confidence(evaluation: Evaluation) -> float:
+    """Of the interval of the gain over the champion: half of what it leaves out is below it."""
+    spent = (1 - evaluation.confidence) / (evaluation.look * (evaluation.look + 1))
+    return 1 - 2 * spent
 
 
 def _slice_loss(evaluation: Evaluation, rules: Promote) -> str | None:
-    worse = [found for found in evaluation.slices if _lost(found) > rules.max_slice_loss]
-    worst = max(worse, key=_lost, default=None)
-    if worst is None or worst.gain is None:
+    judged = _judged(evaluation)
+    # Each is asked whether it loses: the more are asked, the surer an answer has to be.
+    sure = 1 - (1 - evaluation.confidence) / max(1, len(judged))
+    lost = [(found, gain.at(sure, evaluation.confidence)) for found, gain in judged]
+    worse = [each for each in lost if _high(each[1]) < -rules.max_slice_loss]
+    if not worse:
         return None
+    worst, gain = min(worse, key=lambda each: _high(each[1]))
     return (
         f"The challenger ({evaluation.challenger}) loses more than {rules.max_slice_loss:g} in "
-        f"{len(worse)} of {len(evaluation.slices)} slices, most where {worst.slice} is "
-        f"{worst.value}: {_said(evaluation, worst.gain, worst.rows)}."
+        f"{len(worse)} of {len(judged)} slices, most where {worst.slice} is {worst.value}: "
+        f"{_said(evaluation, gain, worst.rows, sure)}."
     )
 
 
-def _lost(found: SliceResult) -> float:
-    """What a slice has surely lost: the loss at the gain's upper end."""
-    if found.gain is None or found.gain.high is None:
-        return 0.0
-    return -found.gain.high
+def _slice_in_doubt(evaluation: Evaluation, rules: Promote) -> str | None:
+    judged = _judged(evaluation)
+    unclear = [each for each in judged if not _low(each[1]) > -rules.max_slice_loss]
+    if not unclear:
+        return None
+    worst, gain = min(unclear, key=lambda each: _low(each[1]))
+    return (
+        f"The challenger ({evaluation.challenger}) beats champion version "
+        f"{evaluation.champion_version}, {_over(evaluation, _lead(evaluation))}, but may lose more "
+        f"than {rules.max_slice_loss:g} in {len(unclear)} of {len(judged)} slices, most where "
+        f"{worst.slice} is {worst.value}: {_said(evaluation, gain, worst.rows)}."
+    )
+
+
+def _judged(evaluation: Evaluation) -> list[tuple[SliceResult, Estimate]]:
+    """The slices whose gain over the champion has an interval."""
+    return [
+        (found, found.gain)
+        for found in evaluation.slices
+        if found.gain is not None and found.gain.low is not None
+    ]
+
+
+def _low(gain: Estimate) -> float:
+    return float("-inf") if gain.low is None else gain.low
+
+
+def _high(gain: Estimate) -> float:
+    return float("inf") if gain.high is None else gain.high
 
 
 def _miscalibrated(evaluation: Evaluation, rules: Promote) -> str | None:
@@ -110,23 +178,53 @@ def _miscalibrated(evaluation: Evaluation, rules: Promote) -> str | None:
     )
 
 
-def _reason(evaluation: Evaluation) -> str:
-    if CHAMPION in evaluation.gains:
-        over, whom = CHAMPION, f"champion version {evaluation.champion_version}"
-    else:
-        over, whom = "constant", "a constant, and there is no champion yet"
+def _slow(evaluation: Evaluation, rules: Promote) -> str | None:
+    took = evaluation.of(evaluation.challenger).microseconds
+    if rules.max_microseconds is None or took is None or took <= rules.max_microseconds:
+        return None
     return (
-        f"The challenger ({evaluation.challenger}) beats {whom}: "
-        f"{_said(evaluation, evaluation.gains[over])}; {_slices(evaluation)}."
+        f"The challenger ({evaluation.challenger}) takes {took:.3g} microseconds to score a row, "
+        f"and {rules.max_microseconds:g} are allowed."
     )
 
 
-def _slices(evaluation: Evaluation) -> str:
-    if CHAMPION not in evaluation.gains:
-        beside = LABEL_TYPES[evaluation.target].beside
-        value = evaluation.of(evaluation.challenger).metrics[beside].value
-        return f"{WORDS[beside]} {value or 0:.3f}"
-    return f"none of {len(evaluation.slices)} slices loses more than allowed"
+def _other_volume(evaluation: Evaluation, rules: Promote) -> str | None:
+    ours = evaluation.of(evaluation.challenger).volumes
+    theirs = evaluation.of(CHAMPION).volumes
+    least = FEWEST_SAID if LABEL_TYPES[evaluation.target].probabilities else 0.0
+    for name, amount in ours.items():
+        few, many = sorted((max(amount, least), max(theirs.get(name, 0.0), least)))
+        if many > few * (1 + rules.max_volume_change):
+            return (
+                f"The challenger ({evaluation.challenger}) beats champion version "
+                f"{evaluation.champion_version}, {_over(evaluation, _lead(evaluation))}, but its "
+                f"{name} is {amount:,.6g} and the champion's is {theirs.get(name, 0.0):,.6g}, a "
+                f"change by more than {rules.max_volume_change:.0%}."
+            )
+    return None
+
+
+def _reason(evaluation: Evaluation, rules: Promote) -> str:
+    name = evaluation.challenger
+    if CHAMPION in evaluation.gains:
+        return (
+            f"The challenger ({name}) beats champion version {evaluation.champion_version}: "
+            f"{_over(evaluation, _lead(evaluation))}; {_slices(evaluation, rules)}."
+        )
+    beside = LABEL_TYPES[evaluation.target].beside
+    value = evaluation.of(name).metrics[beside].value
+    return (
+        f"The challenger ({name}) beats a constant, and there is no champion yet: "
+        f"{_said(evaluation, evaluation.gains['constant'])}; {WORDS[beside]} {value or 0:.3f}."
+    )
+
+
+def _slices(evaluation: Evaluation, rules: Promote) -> str:
+    judged = len(_judged(evaluation))
+    unknown = len(evaluation.slices) - judged
+    return f"none of {judged} slices loses more than {rules.max_slice_loss:g}" + (
+        f", and {unknown} more cannot be judged" if unknown else ""
+    )
 
 
 def _unscored(evaluation: Evaluation) -> str:
@@ -157,14 +255,28 @@ def _closest(gains: Mapping[str, Estimate], kinds: Sequence[str]) -> str | None:
     return min(there, key=lambda kind: there[kind], default=None)
 
 
-def _said(evaluation: Evaluation, lead: Estimate, rows: int | None = None) -> str:
+def _over(evaluation: Evaluation, lead: Estimate) -> str:
+    """The gain over the champion in words, and that it was not the first look."""
+    said = _said(evaluation, lead, confidence=_confidence(evaluation))
+    if evaluation.look == 1:
+        return said
+    return f"{said}, of which {evaluation.look} challengers of it were judged on some"
+
+
+def _said(
+    evaluation: Evaluation,
+    lead: Estimate,
+    rows: int | None = None,
+    confidence: float | None = None,
+) -> str:
     """A gain in words: metric, gain, interval, rows."""
     name = WORDS[evaluation.metric]
     if lead.value is None:
         return f"gain in {name} unknown, because {lead.reason}"
     if lead.low is None or lead.high is None:
         return f"gain in {name} {lead.value:+.4f} without an interval, because {lead.reason}"
+    sure = 100 * (confidence or evaluation.confidence)
     return (
-        f"gain in {name} {lead.value:+.4f} ({evaluation.confidence:.0%} interval {lead.low:+.4f} "
+        f"gain in {name} {lead.value:+.4f} ({sure:.4g}% interval {lead.low:+.4f} "
         f"to {lead.high:+.4f}) on {rows or evaluation.rows} holdout rows"
     )

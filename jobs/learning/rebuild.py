@@ -40,7 +40,8 @@ class Learned(BaseModel):
 
     `features` and `labels` are Delta versions of the two gold tables, `first` and `last` prediction
     dates; `columns` are those of the rows, and `sha256` is of their content. `cut` says which rows
-    of these dates were held out, where time does not; `quality` is of the labels.
+    of these dates were held out, where time does not; `quality` is of the labels, and `leaks` says
+    which features may give them away.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +56,7 @@ class Learned(BaseModel):
     sha256: str
     cut: Cut | None = None
     quality: LabelQuality | None = None
+    leaks: tuple[str, ...] = ()
 
     @classmethod
     def of(

@@ -28,6 +28,10 @@ CHAMPION, PREVIOUS = "champion", "previous"
 DIGEST = "daybreak.sha256"
 # Runs that answer a question and are never promoted, and what was decided on the others.
 WHAT_IF, DECISION, REASON = "daybreak.what_if", "daybreak.decision", "daybreak.reason"
+# Of a version that was decided on: the champion it was compared with, and on which days.
+AGAINST, FIRST, LAST = "daybreak.against", "daybreak.judged_first", "daybreak.judged_last"
+# Why a person took a version down, which no step puts up again.
+DEMOTED = "daybreak.demoted"
 # Names the process that trains, by which another one sees whether it still goes on.
 ATTEMPT = "daybreak.attempt"
 FOLDER = "candidates"
@@ -237,14 +241,62 @@ def to_beat(client: MlflowClient, use_case: str, run: Run) -> int | None:
 def promote(client: MlflowClient, use_case: str, version: int) -> None:
     """Make a version the champion and keep the one before it as `previous`.
 
-    Done again, or after a kill in the middle, it ends in the same state.
+    One that was taken down cannot be gone back to, and is not kept. Done again, or after a kill in
+    the middle, it ends in the same state.
     """
     now = alias(client, use_case, CHAMPION)
     if now == version:
         return
-    if now is not None:
+    if now is not None and DEMOTED not in version_of(client, use_case, now).tags:
         client.set_registered_model_alias(use_case, PREVIOUS, str(now))
     client.set_registered_model_alias(use_case, CHAMPION, str(version))
+
+
+def tag_version(client: MlflowClient, use_case: str, version: int, tags: Mapping[str, str]) -> None:
+    """Set some tags of a version."""
+    for name, value in tags.items():
+        client.set_model_version_tag(use_case, str(version), name, value)
+
+
+def look(
+    client: MlflowClient,
+    use_case: str,
+    run: Run,
+    champion: int,
+    days: tuple[str, str] | None,
+) -> int:
+    """The how-manieth challenger of a champion a run has on a holdout with any of its rows.
+
+    Only those count that were decided on, and the run itself does not.
+
+    Args:
+        days: first and last of the holdout; None where it has the same entities on all days.
+    """
+    same = f"name = '{use_case}' and tags.`{AGAINST}` = '{champion}'"
+    first, last = days or ("", "9")
+    earlier = {
+        found.run_id
+        for found in client.search_model_versions(same)
+        if found.tags[FIRST] <= last and found.tags[LAST] >= first
+    }
+    return 1 + len(earlier - {run.info.run_id})
+
+
+def take_down(client: MlflowClient, use_case: str, version: int, reason: str) -> None:
+    """Note that no step is to make a version champion again."""
+    client.set_model_version_tag(use_case, str(version), DEMOTED, reason)
+
+
+def forgive(client: MlflowClient, use_case: str, version: int) -> None:
+    """The opposite of `take_down`."""
+    if DEMOTED in version_of(client, use_case, version).tags:
+        client.delete_model_version_tag(use_case, str(version), DEMOTED)
+
+
+def demote(client: MlflowClient, use_case: str, version: int, reason: str) -> None:
+    """Take the champion down, and leave none."""
+    take_down(client, use_case, version, reason)
+    client.delete_registered_model_alias(use_case, CHAMPION)
 
 
 def alias(client: MlflowClient, use_case: str, name: str) -> int | None:

@@ -36,19 +36,21 @@ from jobs.learning.dataset import (
 )
 from jobs.learning.evaluate import CHAMPION
 from jobs.learning.evaluation import Evaluation
+from jobs.learning.evidence import DETAILS, EVIDENCE, FOLDER, require_evidence
 from jobs.learning.fitting import Trained, fit_all, parameters
 from jobs.learning.growth import growth
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.label_quality import TRAINING, LabelQuality, gathered
+from jobs.learning.leak import refuse_overlap
 from jobs.learning.model import Model
-from jobs.learning.promotion import bought, decide
+from jobs.learning.promotion import Decision, bought, decide
 from jobs.learning.rebuild import Learned, learned_of, log_learned, require_unseen
 from jobs.learning.recipe.rows import require
 from jobs.learning.report.details import Details, Growth
 from jobs.learning.report.findings import details
 from jobs.learning.report.page import Heading, page
 from jobs.learning.report.sample import GROUP, Sample
-from jobs.learning.scoring import from_arrow, with_scores
+from jobs.learning.scoring import TIMED_ROWS, from_arrow, microseconds, with_scores
 from jobs.learning.targets.kinds import require_declared, target_of
 from jobs.learning.tune import Trial, Tuned, journal, journal_of
 from jobs.plan import Dates, Split
@@ -60,8 +62,6 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from pyspark.sql import DataFrame
 
-EVIDENCE = "evaluation.json"
-DETAILS = "details.json"
 GROWTH = "learning_curve.json"
 # What people had written by a moment of entities that several of them labelled.
 People = Callable[[dt.datetime], Said]
@@ -97,8 +97,8 @@ def train(
 
     Raises:
         Refused: no rows, labels that nothing can be learned from, a part without a row of some
-            class, rows without the group they are split by, or a feature that gives the label
-            away.
+            class, rows without the group they are split by, or a holdout that shares entities or
+            texts with what is learned from.
         Unavailable: a Spark worker or MLflow was lost, or rows were erased meanwhile.
     """
     split = _split(ctx)
@@ -118,6 +118,8 @@ def train(
             written = None if people is None else people(known_at)
             told = _told(ctx, parts.train, of_source, written)
         quality = _quality(ctx, frame, cut, parts, there).model_copy(update=told)
+        if cut is not None:
+            refuse_overlap(frame, cut, ctx.plan.usecase)
         client = connecting.result()
         with registry.reachable(ctx.plan.settings):
             tags = _tags(ctx)
@@ -128,7 +130,9 @@ def train(
             storage = kept.enter_context(_journal(ctx, parts))
             trained = _fitted(ctx, client, run_id, parts, storage)
             rows = sum(trained.rows.values())
-            learned = Learned.of(frame, rows, read, dates, known_at, cut, quality)
+            learned = Learned.of(frame, rows, read, dates, known_at, cut, quality).model_copy(
+                update={"leaks": trained.leaks}
+            )
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, _chosen(ctx, trained))
             if ctx.plan.usecase.evaluation.learning_curve:
@@ -189,12 +193,22 @@ def evaluate(ctx: Context) -> StepResult:
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
         )
+        look, took = 1, _took(ctx, rows, models)
+        if champion is not None:
+            days = (judged.first, judged.last) if learned.cut is None else None
+            look = registry.look(client, ctx.plan.name, run, champion, days)
         found = judged.model_copy(
             update={
                 "champion_version": champion,
                 "champion_problem": problem,
+                "look": look,
+                "leaks": learned.leaks,
                 "labels": learned.quality,
                 "remark": models[judged.challenger].remark,
+                "candidates": tuple(
+                    result.model_copy(update={"microseconds": took.get(result.name)})
+                    for result in judged.candidates
+                ),
             }
         )
         usecase, best = ctx.plan.usecase, models[found.challenger]
@@ -241,7 +255,7 @@ def promote(ctx: Context) -> StepResult:
                 f"Run {run.info.run_id} of {name} answers a what-if, which is never promoted.",
                 f"Train with the same dates: `daybreak run train {name} --date {ctx.date}`.",
             )
-        found = _evidence(client, run, name, ctx.date)
+        found = require_evidence(client, run, name)
         version = registry.register(client, name, run, found.challenger)
         now = registry.alias(client, name, registry.CHAMPION)
         if now not in (found.champion_version, version):
@@ -250,15 +264,28 @@ def promote(ctx: Context) -> StepResult:
                 f"{found.champion_version}.",
                 f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
             )
-        decision = decide(found, _rules(ctx))
+        decision = _decision(client, name, version, found, _rules(ctx))
         sentence = decision.sentence
         if decision.status == "needs_person":
-            sentence += f" Do it with `daybreak promote {name} --version {version} --reason WHY`."
+            asked = " --acknowledge leak" if found.leaks else ""
+            sentence += (
+                f" Do it with `daybreak promote {name} --version {version}{asked} --reason WHY`."
+            )
         # The alias moves first, because what carries a decision is not decided on again.
         if decision.status == "promote":
             registry.promote(client, name, version)
-        client.set_model_version_tag(name, str(version), registry.REASON, sentence)
-        client.set_model_version_tag(name, str(version), registry.DECISION, decision.status)
+        registry.tag_version(
+            client,
+            name,
+            version,
+            {
+                registry.AGAINST: str(found.champion_version or ""),
+                registry.FIRST: found.first,
+                registry.LAST: found.last,
+                registry.REASON: sentence,
+                registry.DECISION: decision.status,
+            },
+        )
         client.set_tag(run.info.run_id, registry.REASON, sentence)
         client.set_tag(run.info.run_id, registry.DECISION, decision.status)
     return StepResult(
@@ -271,9 +298,20 @@ def promote(ctx: Context) -> StepResult:
             "status": decision.status,
             "model_version": version,
             "champion_before": found.champion_version,
+            "page": registry.page_of(ctx.plan.settings, run),
             "evaluation": found.model_dump(mode="json"),
         },
     )
+
+
+def _decision(
+    client: MlflowClient, name: str, version: int, found: Evaluation, rules: Promote
+) -> Decision:
+    """By the rules, unless a person took the version down: a step does not put it up again."""
+    why = registry.version_of(client, name, version).tags.get(registry.DEMOTED)
+    if why is not None:
+        return Decision("keep", f"Version {version} was taken down by a person: {why}")
+    return decide(found, rules)
 
 
 def _best(trained: Trained, metric: str) -> tuple[str, str]:
@@ -478,6 +516,15 @@ def _scored(
     return holdout, scored
 
 
+def _took(ctx: Context, rows: DataFrame, models: Mapping[str, Model]) -> dict[str, float]:
+    """Microseconds that each model takes to score a row, where they are bounded."""
+    if ctx.plan.usecase.promote.max_microseconds is None:
+        return {}
+    names = dict.fromkeys(name for model in models.values() for name in model.features)
+    some = rows.select(*names).limit(TIMED_ROWS).toArrow().combine_chunks()
+    return {name: microseconds(model, some.to_batches()[0]) for name, model in models.items()}
+
+
 def _log_evaluation(
     client: MlflowClient, ctx: Context, run_id: str, found: Evaluation, told: Details
 ) -> None:
@@ -490,7 +537,7 @@ def _log_evaluation(
         EVIDENCE: found.model_dump_json(indent=1).encode(),
         DETAILS: told.model_dump_json(indent=1).encode(),
     }
-    registry.log_files(client, run_id, files, "evaluation")
+    registry.log_files(client, run_id, files, FOLDER)
     about = ctx.plan.usecase.about
     heading = Heading(ctx.plan.name, about.question, about.owner, str(ctx.date), run_id)
     registry.log_files(client, run_id, {registry.PAGE: page(heading, found, told).encode()}, "")
@@ -502,14 +549,3 @@ def _growth(client: MlflowClient, run: Run) -> Growth | None:
         return None
     written = Path(client.download_artifacts(run.info.run_id, GROWTH)).read_text(encoding="utf-8")
     return Growth.model_validate_json(written)
-
-
-def _evidence(client: MlflowClient, run: Run, use_case: str, date: dt.date) -> Evaluation:
-    path = f"evaluation/{EVIDENCE}"
-    if path not in {found.path for found in client.list_artifacts(run.info.run_id, "evaluation")}:
-        raise Refused(
-            f"The training of {use_case} with cutoff {date} was not evaluated.",
-            f"Run `daybreak run evaluate {use_case} --date {date}` first.",
-        )
-    written = Path(client.download_artifacts(run.info.run_id, path)).read_text(encoding="utf-8")
-    return Evaluation.model_validate_json(written)

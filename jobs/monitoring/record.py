@@ -32,9 +32,9 @@ FRESHNESS_KEY = ("use_case", "night")
 DECISION = sql.SQL("""
 INSERT INTO monitoring.decisions
     (use_case, outcome, sentence, challenger_version, champion_version, run_id, by, reason,
-     evidence)
+     ruled, acknowledged, evidence)
 SELECT %(use_case)s, %(outcome)s, %(sentence)s, %(challenger)s, %(champion)s, %(run_id)s, %(by)s,
-    %(reason)s, %(evidence)s
+    %(reason)s, %(ruled)s, %(acknowledged)s, %(evidence)s
 WHERE NOT EXISTS (
     SELECT 1 FROM monitoring.decisions same
     WHERE use_case = %(use_case)s AND run_id = %(run_id)s AND outcome = %(outcome)s
@@ -42,7 +42,7 @@ WHERE NOT EXISTS (
       AND NOT EXISTS (
           SELECT 1 FROM monitoring.decisions later
           WHERE later.use_case = same.use_case AND later.id > same.id
-            AND later.outcome = 'promote'
+            AND later.outcome IN ('promote', 'demote', 'rollback')
       )
 )
 """)
@@ -86,17 +86,22 @@ def record_decision(
     sentence: str,
     by: str = "daybreak",
     reason: str = "",
+    ruled: str = "",
+    acknowledged: Sequence[str] = (),
 ) -> None:
-    """Write a promotion's decision, once as long as no other champion was decided on since.
+    """Write a decision, once as long as no other champion was decided on since.
 
     Args:
         settings: where the warehouse is.
         use_case: whose champion was decided on.
-        facts: of the step `promote`: `run_id`, `status`, `model_version`, `champion_before`
-            and `evaluation`, the evidence.
+        facts: of the step `promote`: `run_id`, `status` (`promote`, `keep`, `needs_person`,
+            `demote` or `rollback`), `model_version`, `champion_before` and `evaluation`, the
+            evidence.
         sentence: why.
         by: who decided.
         reason: what a person gave as the reason of an override.
+        ruled: what the rules had said of the version on which a person decides.
+        acknowledged: the warnings that a person knows of and does not mind.
 
     Raises:
         Unavailable: the warehouse was lost.
@@ -110,6 +115,8 @@ def record_decision(
         "run_id": facts["run_id"],
         "by": by,
         "reason": reason,
+        "ruled": ruled,
+        "acknowledged": list(acknowledged),
         "evidence": Jsonb(finite(facts["evaluation"])),
     }
     with (

@@ -20,7 +20,8 @@ GROUP BY prediction_date ORDER BY prediction_date DESC LIMIT %s
 """
 DECIDED = """
 SELECT count(*) FROM monitoring.decisions
-WHERE use_case = %s AND decided_at > clock_timestamp() - make_interval(days => %s)
+WHERE use_case = %s AND outcome NOT IN ('demote', 'rollback')
+    AND decided_at > clock_timestamp() - make_interval(days => %s)
 """
 
 

@@ -140,6 +140,15 @@ def test_a_person_may_promote_what_there_is(stack: Stack) -> None:
     none = stack.daybreak("promote", "flight_delay", "--version", "99", "--reason", "seen")
     assert (none.returncode, "Version 99 of flight_delay" in none.stderr) == (1, True)
     assert stack.daybreak("promote", "flight_delay", "--version", "1").returncode == 2
+    newest, *_, first = _json(stack, "decisions", "flight_delay")
+    assert (newest["outcome"], newest["reason"], newest["challenger_version"]) == (
+        "promote",
+        "seen",
+        1,
+    )
+    assert newest["ruled"] == first["sentence"]
+    assert (first["outcome"], first["by"]) == ("promote", "daybreak")
+    assert first["evidence"]["metric"] == "log_loss"
 
 
 def test_a_rollback_needs_a_reason_and_a_batch(stack: Stack) -> None:

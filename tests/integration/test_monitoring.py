@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from jobs.context import Context
 from jobs.engine import Engine
-from jobs.errors import Unavailable
+from jobs.errors import Refused, Unavailable
 from jobs.learning import registry
 from jobs.monitoring import retrain
+from jobs.monitoring.decisions import decisions
 from jobs.monitoring.drift import Drift
 from jobs.monitoring.freshness import Freshness
 from jobs.monitoring.night import measure
@@ -124,6 +126,50 @@ def test_the_same_override_after_another_champion_is_recorded_again(settings: Se
         "ORDER BY id",
     )
     assert found == [(1, "daybreak"), (2, "daybreak"), (1, "ann"), (3, "daybreak"), (1, "ann")]
+
+
+def test_who_decided_what_is_kept_and_nobody_changes_it(settings: Settings) -> None:
+    facts = {
+        "run_id": "r1",
+        "model_version": 1,
+        "champion_before": None,
+        "evaluation": {},
+    }
+    record_decision(settings, "kept", {**facts, "status": "needs_person"}, sentence="It may leak.")
+    by_ann = {"by": "ann", "ruled": "It may leak.", "acknowledged": ("leak",)}
+    for status, reason in (("promote", "known in time"), ("demote", "it was not")):
+        for _ in range(2):
+            decided = {**facts, "status": status}
+            record_decision(settings, "kept", decided, sentence="So.", reason=reason, **by_ann)
+    found = decisions(settings, "kept")
+    assert [(each.outcome, each.by, each.reason) for each in found] == [
+        ("demote", "ann", "it was not"),
+        ("promote", "ann", "known in time"),
+        ("needs_person", "daybreak", ""),
+    ]
+    assert (found[0].ruled, found[0].acknowledged) == ("It may leak.", ["leak"])
+    for change in ("UPDATE monitoring.decisions SET by = 'x'", "DELETE FROM monitoring.decisions"):
+        with (
+            connect(settings, "publisher") as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute(change)
+    with pytest.raises(Refused, match="decisions_outcome"):
+        record_decision(settings, "kept", {**facts, "status": "maybe"}, sentence="Hm.")
+
+
+def test_taking_a_champion_down_gives_no_rest(settings: Settings) -> None:
+    for date in (DAY - dt.timedelta(days=1), DAY):
+        record_night(settings, "down", date, 2, [LOUD], [], FRESH)
+    facts = {
+        "run_id": "r2",
+        "status": "demote",
+        "model_version": 2,
+        "champion_before": 2,
+        "evaluation": {},
+    }
+    record_decision(settings, "down", facts, sentence="Down.", by="ann", reason="wrong")
+    assert retrain.reason(settings, "down", 2, DAY) is not None
 
 
 def test_an_attempt_is_seen_until_it_ends(settings: Settings) -> None:

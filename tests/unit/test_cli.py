@@ -46,6 +46,16 @@ def test_wrong_usage_is_a_sentence_and_where_the_help_is(
     assert remedy == f"See `{help_of} --help`."
 
 
+@pytest.mark.parametrize("words", ["promote a --version 1", "demote a", "rollback-model a"])
+def test_who_decides_on_a_champion_says_why(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words, monkeypatch) == 2
+    said, remedy = capsys.readouterr().err.splitlines()
+    assert said.endswith("a reason.")
+    assert "--reason 'why'." in remedy
+
+
 @pytest.mark.parametrize("words", ["", "quarantine"])
 def test_nothing_asked_for_shows_the_help(
     words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

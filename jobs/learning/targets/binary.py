@@ -151,8 +151,14 @@ class Binary(Target):
     def losses(self, labels: Array, scored: Scored) -> Array:
         return _log_losses(labels, scored.scores)
 
-    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+    def said(self, scored: Scored) -> NDArray[np.int64]:
         return (scored.scores >= _threshold(scored)).astype(np.int64)
+
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        return {
+            "number of rows said to be yes": float(self.said(scored).sum()),
+            "sum of scores": float(scored.scores.sum()),
+        }
 
     def positives(self, labels: Array) -> int | None:
         return int(labels.sum())

@@ -247,8 +247,15 @@ class Multiclass(Target):
         found: Array = -np.log(np.clip(chances, EDGE, 1))
         return found
 
-    def said(self, scored: Scored) -> NDArray[np.int64] | None:
+    def said(self, scored: Scored) -> NDArray[np.int64]:
         return self.cheapest(scored.scores)
+
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        rows = np.bincount(self.said(scored), minlength=len(self.classes)).tolist()
+        return {
+            f"number of rows said to be {name}": float(number)
+            for name, number in zip(self.classes, rows, strict=True)
+        }
 
     def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
         return of_classes(labels.astype(np.int64), models[challenger].scores, self.classes)

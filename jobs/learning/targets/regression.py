@@ -141,6 +141,10 @@ class Regression(Target):
     def losses(self, labels: Array, scored: Scored) -> Array:
         return np.abs(scored.scores - labels)
 
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        # By size, because a sum of numbers above and below 0 may be next to nothing.
+        return {"sum of predictions without their signs": float(np.abs(scored.scores).sum())}
+
     def curves(self, labels: Array, models: Mapping[str, Scored], challenger: str) -> Curves:
         scores = {name: model.scores for name, model in models.items()}
         return of_numbers(labels, scores, challenger)

@@ -232,6 +232,10 @@ class Target(ABC):
         """The place of the class that is said of each row, where there are classes."""
         return None
 
+    @abstractmethod
+    def volumes(self, scored: Scored) -> dict[str, float]:
+        """How much is predicted, by what it is: of classes a number of rows."""
+
     def positives(self, labels: Array) -> int | None:
         """How many of the labels are yes, where there is such a thing."""
         return None

@@ -29,7 +29,7 @@ class TestRoles:
         upgrade(warehouse.settings)
         with connect(warehouse.settings, "owner") as owner:
             found = owner.execute("SELECT version_num FROM daybreak.migrations").fetchall()
-        assert found == [("0004",)]
+        assert found == [("0005",)]
 
     def test_no_password_is_in_the_servers_log_or_catalog(self, warehouse: Warehouse) -> None:
         log = (warehouse.places.logs / "postgres.log").read_text()

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.learning import intervals
 from jobs.learning.holdout import Scored
-from jobs.learning.intervals import Asked, Resamples, estimate, gain
+from jobs.learning.intervals import Asked, Estimate, Resamples, estimate, gain
 from jobs.learning.metrics.binary import METRICS
 from jobs.learning.metrics.tally import tally
 from jobs.learning.targets.binary import Binary
@@ -163,3 +163,15 @@ def test_a_single_yes_gives_a_value_but_no_interval():
     assert found.value is not None
     assert found.low is None
     assert "too few rows" in found.reason
+
+
+def test_an_interval_of_another_confidence_keeps_its_lean():
+    known = Estimate(1.0, 1 - 1.96, 1 + 2 * 1.96)
+    surer = known.at(0.99, 0.95)
+    assert (surer.low, surer.high) == (
+        pytest.approx(1 - 2.576, abs=1e-3),
+        pytest.approx(1 + 2 * 2.576, abs=1e-3),
+    )
+    assert known.at(0.95, 0.95) == known
+    without = Estimate(None, reason="no rows")
+    assert without.at(0.99, 0.95) == without

@@ -5,8 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from jobs.errors import Refused
-from jobs.learning.leak import refuse_leaks
+from jobs.learning.leak import leaks_of
 from jobs.learning.targets.binary import Binary
 from jobs.usecase import Features
 
@@ -31,8 +30,8 @@ LEAKS = {
     ("name", "values"), [(name, values) for name, many in LEAKS.items() for values in many]
 )
 def test_a_feature_that_gives_the_label_away_is_named(name, values):
-    with pytest.raises(Refused, match=f"The feature {name} alone"):
-        refuse_leaks(rows(**{name: values}), LABELS, SPEC, Binary())
+    (said,) = leaks_of(rows(**{name: values}), LABELS, SPEC, Binary())
+    assert said.startswith(f"The feature {name} alone")
 
 
 MORE = Features.model_validate(
@@ -51,10 +50,10 @@ NOTES = pa.array([f"note {n}" for n in range(N)])
 
 
 def test_what_moments_and_texts_say_is_not_looked_at():
-    refuse_leaks(rows(at=MOMENTS, note=NOTES), LABELS, MORE, Binary())
+    assert not leaks_of(rows(at=MOMENTS, note=NOTES), LABELS, MORE, Binary())
     some = pa.array(RNG.random(N) < 0.5 + 0.3 * LABELS)
     there = {"at": pc.if_else(some, MOMENTS, None), "note": pc.if_else(some, NOTES, None)}
-    refuse_leaks(rows(**there), LABELS, MORE, Binary())
+    assert not leaks_of(rows(**there), LABELS, MORE, Binary())
 
 
 @pytest.mark.parametrize("name", ["at", "note"])
@@ -62,13 +61,13 @@ def test_what_moments_and_texts_say_is_not_looked_at():
 def test_a_moment_or_a_text_that_only_one_label_has_is_named(name, there_for):
     honest = {"at": MOMENTS, "note": NOTES}
     leak = pc.if_else(pa.array(there_for == LABELS), honest[name], None)
-    with pytest.raises(Refused, match=f"Whether the feature {name} has a value alone tells yes"):
-        refuse_leaks(rows(**{**honest, name: leak}), LABELS, MORE, Binary())
+    (said,) = leaks_of(rows(**{**honest, name: leak}), LABELS, MORE, Binary())
+    assert said.startswith(f"Whether the feature {name} has a value alone tells yes")
 
 
 def test_good_features_pass():
-    refuse_leaks(rows(number=LABELS + RNG.normal(size=N)), LABELS, SPEC, Binary())
+    assert not leaks_of(rows(number=LABELS + RNG.normal(size=N)), LABELS, SPEC, Binary())
 
 
 def test_a_name_of_its_own_for_every_row_is_no_leak():
-    refuse_leaks(rows(text=[f"row {place}" for place in range(N)]), LABELS, SPEC, Binary())
+    assert not leaks_of(rows(text=[f"row {place}" for place in range(N)]), LABELS, SPEC, Binary())

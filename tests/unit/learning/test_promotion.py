@@ -12,7 +12,7 @@ from jobs.usecase import Promote
 CLEAR, UNCLEAR = Estimate(0.02, 0.01, 0.03), Estimate(0.02, -0.01, 0.05)
 
 
-def result(name: str, calibration_error: float = 0.01) -> CandidateResult:
+def result(name: str, calibration_error: float = 0.01, **more: object) -> CandidateResult:
     return CandidateResult(
         name=name,
         threshold=0.5,
@@ -20,6 +20,7 @@ def result(name: str, calibration_error: float = 0.01) -> CandidateResult:
         confusion=Confusion(yes_said_yes=1, yes_said_no=1, no_said_yes=1, no_said_no=1),
         classes={},
         calibration=(),
+        **more,
     )
 
 
@@ -33,7 +34,7 @@ def evaluation(gains: dict[str, Estimate], **changes: object) -> Evaluation:
         "last": "2024-01-28",
         "resampled": "dates",
         "challenger": "xgboost",
-        "candidates": (result("xgboost"),),
+        "candidates": (result("xgboost"), result("champion")),
         "gains": {"constant": CLEAR, "rule": CLEAR, "linear": CLEAR, **gains},
         "slices": (),
         "champion_version": 3 if "champion" in gains else None,
@@ -88,7 +89,7 @@ def test_a_clear_gain_over_the_champion_is_promoted():
         ),
         (
             {"champion": CLEAR},
-            {"candidates": (result("xgboost", 0.2),)},
+            {"candidates": (result("xgboost", 0.2), result("champion"))},
             {},
             "off by 0.200",
         ),
@@ -100,9 +101,93 @@ def test_reasons_to_keep_the_champion(gains, changes, rules, said):
     assert said in found.sentence
 
 
-def test_a_loss_in_a_slice_that_may_be_chance_does_not_count():
-    slices = (sliced(Estimate(-0.05, -0.2, 0.0)),)
-    assert decide(evaluation({"champion": CLEAR}, slices=slices), Promote()).status == "promote"
+def test_a_slice_that_may_have_lost_too_much_is_a_persons_matter():
+    unclear, fine = sliced(Estimate(-0.01, -0.05, 0.03)), sliced(Estimate(0.0, -0.01, 0.01))
+    found = decide(evaluation({"champion": CLEAR}, slices=(fine, unclear)), Promote())
+    assert found.status == "needs_person"
+    assert "beats champion version 3, gain in ROC AUC +0.0200" in found.sentence
+    assert (
+        "may lose more than 0.02 in 1 of 2 slices, most where origin is LGA: gain in ROC AUC "
+        "-0.0100 (95% interval -0.0500 to +0.0300) on 555 holdout rows. A person must decide."
+    ) in found.sentence
+
+
+def test_slices_that_surely_lose_little_and_those_without_an_interval_stop_nobody():
+    slices = (sliced(Estimate(0.0, -0.01, 0.01)), sliced(Estimate(None, reason="one class")))
+    found = decide(evaluation({"champion": CLEAR}, slices=slices), Promote())
+    assert found.status == "promote"
+    assert "none of 1 slices loses more than 0.02, and 1 more cannot be judged" in found.sentence
+
+
+def test_of_many_slices_one_that_loses_by_chance_is_no_find():
+    # Alone it would be sure to lose more than allowed; among thirty that is what chance does.
+    loses = sliced(Estimate(-0.06, -0.098, -0.022))
+    others = (sliced(Estimate(0.0, -0.01, 0.01)),) * 29
+    alone = decide(evaluation({"champion": CLEAR}, slices=(loses,)), Promote())
+    assert (alone.status, "in 1 of 1 slices" in alone.sentence) == ("keep", True)
+    among = decide(evaluation({"champion": CLEAR}, slices=(loses, *others)), Promote())
+    assert among.status == "needs_person"
+
+
+def test_a_gain_has_to_be_surer_the_more_challengers_were_judged_on_the_same_days():
+    # Of 0.05 the first challenger may spend a half, the second a sixth, the fifth a thirtieth.
+    gains = {"champion": Estimate(0.02, 0.004, 0.036)}
+    found = [decide(evaluation(gains, look=look), Promote()) for look in (1, 2, 5)]
+    assert [each.status for each in found] == ["promote", "promote", "keep"]
+    assert "(95% interval +0.0040 to +0.0360)" in found[0].sentence
+    assert "(98.33% interval +0.0005 to +0.0395)" in found[1].sentence
+    assert "99.67% interval" in found[2].sentence
+    assert "of which 5 challengers of it were judged on some" in found[2].sentence
+
+
+def test_the_first_model_is_not_held_to_looks_and_slices_of_a_champion():
+    slices = (sliced(Estimate(-0.1, -0.2, -0.05)).model_copy(update={"gain": None}),)
+    assert decide(evaluation({}, slices=slices), Promote()).status == "promote"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "rules", "status"),
+    [
+        (100, 100, {}, "promote"),
+        (190, 100, {}, "promote"),
+        (210, 100, {}, "needs_person"),
+        (45, 100, {}, "needs_person"),
+        (140, 100, {"max_volume_change": 0.3}, "needs_person"),
+        # A handful of rows says nothing.
+        (19, 3, {}, "promote"),
+    ],
+)
+def test_many_more_or_fewer_predictions_than_the_champion_s_are_a_persons_matter(
+    ours, theirs, rules, status
+):
+    name = "number of rows said to be yes"
+    candidates = (
+        result("xgboost", volumes={name: ours}),
+        result("champion", volumes={name: theirs}),
+    )
+    found = decide(evaluation({"champion": CLEAR}, candidates=candidates), Promote(**rules))
+    assert found.status == status
+    if status == "needs_person":
+        assert f"its {name} is {ours} and the champion's is {theirs}" in found.sentence
+
+
+def test_a_slow_challenger_is_kept_back():
+    slow = evaluation({}, candidates=(result("xgboost", microseconds=61.23),))
+    assert decide(slow, Promote()).status == "promote"
+    assert decide(slow, Promote(max_microseconds=70)).status == "promote"
+    found = decide(slow, Promote(max_microseconds=50))
+    assert found.status == "keep"
+    assert "takes 61.2 microseconds to score a row, and 50 are allowed" in found.sentence
+
+
+def test_a_feature_that_may_give_the_label_away_is_a_persons_matter():
+    told = evaluation({"champion": CLEAR}, leaks=("The feature temp alone tells all.",))
+    found = decide(told, Promote())
+    assert found.status == "needs_person"
+    assert "may know too much: The feature temp alone tells all." in found.sentence
+    # One that is no better is kept back for that.
+    worse = told.model_copy(update={"gains": {**told.gains, "champion": UNCLEAR}})
+    assert decide(worse, Promote()).status == "keep"
 
 
 def test_approval_is_a_persons():

@@ -7,19 +7,21 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobs import champion, evaluation
+from jobs.champion import Person
 from jobs.context import Context
 from jobs.engine import Engine
 from jobs.errors import Refused, Unavailable
 from jobs.learning import registry
+from jobs.learning.evidence import EVIDENCE, FOLDER
 from jobs.learning.fitting import parameters
 from jobs.learning.promotion import decide
 from jobs.learning.rebuild import Learned, require_unseen
-from jobs.learning.train import EVIDENCE, promote
+from jobs.learning.train import promote
 from jobs.plan import Dates
 from jobs.settings import Settings
 from jobs.steps import run
@@ -69,7 +71,7 @@ def trained(client: MlflowClient, status: str = "FINISHED", **tags: str) -> str:
 def judged(client: MlflowClient, run_id: str) -> None:
     """Evaluate a run: its trees, of which there are no files here, may be champion."""
     evidence = evaluated({}).model_dump_json().encode()
-    registry.log_files(client, run_id, {EVIDENCE: evidence}, "evaluation")
+    registry.log_files(client, run_id, {EVIDENCE: evidence}, FOLDER)
     client.set_tag(run_id, f"{registry.DIGEST}.xgboost", "0" * 64)
 
 
@@ -173,7 +175,9 @@ class Turn:
     """A turn that can be refused, and what was done outside of it."""
 
     def __init__(self) -> None:
-        self.held, self.taken, self.recorded = False, False, 0
+        self.held, self.taken = False, False
+        self.recorded: list[str] = []
+        self.last: dict[str, Any] = {}
 
     @contextmanager
     def take(self, *_: object) -> Iterator[None]:
@@ -183,9 +187,10 @@ class Turn:
         yield
         self.held = False
 
-    def record(self, *_: object, **__: object) -> None:
+    def record(self, settings: Settings, name: str, facts: dict[str, Any], **more: Any) -> None:
         assert self.held
-        self.recorded += 1
+        self.recorded.append(facts["status"])
+        self.last = {**facts, **more}
 
 
 @pytest.fixture
@@ -213,13 +218,144 @@ def test_whoever_decides_on_the_champion_does_it_in_turn(
     ctx = context(settings, run_id=run_id)
     registry.register(client, NAME, client.get_run(run_id), "constant")
     turn.taken = True
-    for decides in (lambda: champion.promote(ctx.plan, 1, "why"), lambda: run("promote", ctx)):
+    ann = Person("why", by="ann")
+    for decides in (
+        lambda: champion.promote(ctx.plan, 1, ann),
+        lambda: champion.refuse(ctx.plan, 1, ann),
+        lambda: champion.demote(ctx.plan, ann),
+        lambda: champion.roll_back(ctx.plan, ann),
+        lambda: run("promote", ctx),
+    ):
         with pytest.raises(Unavailable, match="Somebody else decides"):
             decides()
     assert registry.alias(client, NAME, "champion") is None
     turn.taken = False
     assert run("promote", ctx).facts["status"] == "promote"
-    champion.promote(ctx.plan, 1, "why")
+    champion.promote(ctx.plan, 1, ann)
     assert registry.alias(client, NAME, "champion") == 1
     assert registry.alias(client, NAME, "previous") == 2
-    assert turn.recorded == 2
+    assert turn.recorded == ["promote", "promote"]
+
+
+def registered(client: MlflowClient, number: int = 1) -> list[str]:
+    """Versions 1 to `number`, and their runs."""
+    runs = [trained(client) for _ in range(number)]
+    for run_id in runs:
+        registry.register(client, NAME, client.get_run(run_id), "constant")
+    return runs
+
+
+def champion_and_previous(client: MlflowClient) -> tuple[int | None, int | None]:
+    return registry.alias(client, NAME, "champion"), registry.alias(client, NAME, "previous")
+
+
+def test_a_person_goes_back_once_and_not_to_what_was_taken_down(
+    client: MlflowClient, settings: Settings, turn: Turn
+) -> None:
+    registered(client, 3)
+    plan, ann = parcels.plan(settings), Person("scores too high", by="ann")
+    for version in (1, 2, 3):
+        champion.promote(plan, version, ann)
+    said = champion.roll_back(plan, ann)
+    assert said.startswith(f"ann went back from version 3 of {NAME} to version 2: scores too high.")
+    assert champion_and_previous(client) == (2, None)
+    # Who was called at the same moment does not put version 3 up again.
+    with pytest.raises(Refused, match="No champion of late_parcel before version 2 is known"):
+        champion.roll_back(plan, ann)
+    champion.promote(plan, 3, ann)
+    assert champion_and_previous(client) == (3, 2)
+    assert registry.DEMOTED not in registry.version_of(client, NAME, 3).tags
+    assert turn.recorded == ["promote", "promote", "promote", "rollback", "promote"]
+
+
+def test_a_rollback_that_was_killed_is_ended_by_the_next(
+    client: MlflowClient, settings: Settings, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(client, 2)
+    plan, ann = parcels.plan(settings), Person("too high", by="ann")
+    for version in (1, 2):
+        champion.promote(plan, version, ann)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "promote", killed)
+        with pytest.raises(KeyboardInterrupt):
+            champion.roll_back(plan, ann)
+    assert champion_and_previous(client) == (2, 1)
+    champion.roll_back(plan, ann)
+    assert champion_and_previous(client) == (1, None)
+
+
+def test_a_champion_that_was_taken_down_is_not_put_up_again_by_its_step(
+    client: MlflowClient, settings: Settings, turn: Turn
+) -> None:
+    run_id = trained(client)
+    judged(client, run_id)
+    ctx, ann = context(settings, run_id=run_id), Person("it is wrong", by="ann")
+    assert run("promote", ctx).facts["status"] == "promote"
+    assert "There is no champion" in champion.demote(ctx.plan, ann)
+    assert champion_and_previous(client) == (None, None)
+    assert turn.last["evaluation"]["metric"] == "roc_auc"
+    assert "beats a constant" in turn.last["ruled"]
+    with pytest.raises(Refused, match="has no champion"):
+        champion.demote(ctx.plan, ann)
+    again = run("promote", ctx)
+    assert again.facts["status"] == "keep"
+    assert "Version 1 was taken down by a person: it is wrong" in again.sentence
+    assert champion_and_previous(client) == (None, None)
+
+
+def test_what_may_know_too_much_is_promoted_once_that_is_acknowledged(
+    client: MlflowClient, settings: Settings, turn: Turn
+) -> None:
+    (run_id,) = registered(client)
+    leaky = evaluated({}, leaks=("The feature temp alone tells all.",))
+    registry.log_files(client, run_id, {EVIDENCE: leaky.model_dump_json().encode()}, FOLDER)
+    plan = parcels.plan(settings)
+    with pytest.raises(Refused, match=r"The feature temp alone tells all\. .*--acknowledge leak"):
+        champion.promote(plan, 1, Person("why", by="ann"))
+    assert champion_and_previous(client) == (None, None)
+    champion.promote(plan, 1, Person("it is known in time", by="ann", acknowledged=("leak",)))
+    assert champion_and_previous(client) == (1, None)
+    assert turn.last["acknowledged"] == ("leak",)
+
+
+def test_an_answer_about_another_champion_does_nothing(
+    client: MlflowClient, settings: Settings, turn: Turn
+) -> None:
+    registered(client, 3)
+    plan, ann = parcels.plan(settings), Person("why", by="ann")
+    champion.promote(plan, 2, ann)
+    with pytest.raises(Refused, match="is version 2 by now, and ann was asked about one beside 1"):
+        champion.promote(plan, 3, ann, against=1)
+    with pytest.raises(Refused, match="beside none"):
+        champion.promote(plan, 3, ann, against=None)
+    assert "The champion is version 2 as before" in champion.refuse(plan, 3, ann)
+    champion.promote(plan, 3, ann, against=2)
+    # Asked again after a kill, it is champion already.
+    champion.promote(plan, 3, ann, against=2)
+    assert champion_and_previous(client) == (3, 2)
+    assert turn.recorded == ["promote", "keep", "promote", "promote"]
+
+
+def test_challengers_are_counted_that_met_a_champion_on_days_of_the_holdout(
+    client: MlflowClient,
+) -> None:
+    runs = registered(client, 5)
+    met = [("7", "01-01", "01-28"), ("7", "01-08", "02-04"), ("7", "02-12", "03-10")]
+    for number, (against, first, last) in enumerate([*met, ("6", "01-01", "01-28")], start=1):
+        tags = {registry.AGAINST: against, registry.FIRST: first, registry.LAST: last}
+        registry.tag_version(client, NAME, number, tags)
+    looks = [
+        registry.look(client, NAME, client.get_run(run_id), 7, ("01-15", "02-11"))
+        for run_id in runs
+    ]
+    # The third met it on other days, the fourth met another; who is judged again is no new one.
+    assert looks == [2, 2, 3, 3, 3]
+    new = client.get_run(runs[4])
+    assert registry.look(client, NAME, new, 7, ("02-05", "03-01")) == 2
+    assert registry.look(client, NAME, new, 8, ("01-01", "03-10")) == 1
+    # The same entities are held out on all days.
+    assert registry.look(client, NAME, new, 7, None) == 4

@@ -144,6 +144,14 @@ def test_a_page_without_a_champion_or_slices():
         assert "Declared slices" not in written
 
 
+def test_a_feature_that_may_know_too_much_is_told_at_the_top():
+    case = judged("binary")
+    leaky = case.found.model_copy(update={"leaks": (f"The feature {HOSTILE} alone tells all.",)})
+    top, _ = page(HEADING, leaky, details(case)).split("<h2>", 1)
+    assert "Warning: The feature &lt;script&gt;" in top
+    assert "Warning" not in page(HEADING, case.found, details(case))
+
+
 def test_a_page_of_nothing_but_curves():
     case = judged("binary")
     bare = Details(curves=details(case).curves)

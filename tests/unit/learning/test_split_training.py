@@ -19,8 +19,9 @@ from jobs.learning import registry
 from jobs.learning.agreement import Agreement, Said
 from jobs.learning.dataset import labelled
 from jobs.learning.evaluation import Evaluation
+from jobs.learning.evidence import EVIDENCE, FOLDER
 from jobs.learning.rebuild import learned_of, rebuilt
-from jobs.learning.train import EVIDENCE, evaluate, promote, train
+from jobs.learning.train import evaluate, promote, train
 from jobs.plan import Dates, Plan
 from jobs.settings import Settings
 from jobs.usecase import Evaluated
@@ -172,7 +173,7 @@ def test_what_rows_are_drawn_does_not_depend_on_the_order_of_reading(
 
         monkeypatch.setattr("jobs.learning.train.labelled", shuffled)
         evaluate(context)
-        path = client.download_artifacts(run_id, f"evaluation/{EVIDENCE}")
+        path = client.download_artifacts(run_id, f"{FOLDER}/{EVIDENCE}")
         found.append(Evaluation.model_validate_json(Path(path).read_text(encoding="utf-8")))
     assert found[0].resampled == "rows"
     assert found[0] == found[1]
