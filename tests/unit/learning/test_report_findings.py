@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from scipy.special import expit
 
-from jobs.learning.calibrate import Calibration
+from jobs.learning.calibrate import Uncalibrated
 from jobs.learning.holdout import Holdout, Scored
 from jobs.learning.intervals import Resamples
 from jobs.learning.model import Model
@@ -46,7 +46,7 @@ MODEL = Model(
     text=(),
     candidate=ByWeight(),
     target=Binary(),
-    calibration=Calibration(),
+    calibration=Uncalibrated(),
     threshold=0.5,
 )
 
