@@ -144,6 +144,13 @@ def test_a_page_without_a_champion_or_slices():
         assert "Declared slices" not in written
 
 
+def test_what_was_asked_for_and_could_not_be_had_is_told_at_the_top():
+    case = judged("binary")
+    lacking = case.found.model_copy(update={"remark": "No threshold has a precision of 0.9."})
+    top, _ = page(HEADING, lacking, details(case)).split("<h2>", 1)
+    assert "<p>No threshold has a precision of 0.9.</p>" in top
+
+
 def test_a_feature_that_may_know_too_much_is_told_at_the_top():
     case = judged("binary")
     leaky = case.found.model_copy(update={"leaks": (f"The feature {HOSTILE} alone tells all.",)})
