@@ -114,6 +114,8 @@ class Plan:
         Normally the holdout is the last `split.holdout` mature days before the cutoff. With
         `holdout_until` the holdout runs from the cutoff to that date instead, and validation
         moves up to the last mature day: how a model trained then would have done afterwards.
+        Where labels are of what happens within some days, no day whose events a part's labels are
+        made of lies in the next part: as many days are left out between them.
         Where parts are not cut by time, each has rows of all mature days; of entities without a
         date, all rows as the cutoff's date sees them.
 
@@ -121,17 +123,17 @@ class Plan:
             WrongUsage: there are no dates left to train on, or `holdout_until` is given for parts
                 that are not cut by time.
         """
-        rules = self.usecase.split
-        last = self.last_mature(cutoff_date)
+        rules, within = self.usecase.split, self.usecase.label.within
+        last, step = self.last_mature(cutoff_date), dt.timedelta(days=within.days if within else 1)
         if not isinstance(rules, TimeSplit):
             return self._one_range(cutoff_date, last, holdout_until)
         if holdout_until is not None:
             holdout = Dates(cutoff_date, holdout_until)
         else:
             holdout = Dates(last - dt.timedelta(days=rules.holdout - 1), last)
-            last = holdout.first - dt.timedelta(days=1)
+            last = holdout.first - step
         validation = Dates(last - dt.timedelta(days=rules.validation - 1), last)
-        train_last = validation.first - dt.timedelta(days=1)
+        train_last = validation.first - step
         if train_last < self.usecase.schedule.start:
             raise WrongUsage(
                 f"A training of {self.name} with cutoff {cutoff_date} has no days left before "

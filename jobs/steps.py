@@ -197,7 +197,7 @@ def labels(context: Context) -> StepResult:
     plan, label = context.plan, context.plan.usecase.label
     table, of_source = context.tables.labels(), context.tables.silver(label.source)
     staged = context.tables.staged(table, str(context.dates))
-    with _turn(context, "labels", beside="labels"):
+    with _turn(context, "labels", beside="labels") as turn:
         there = by_part(plan) if label.feedback else None
         dates = _batch_dates(context, label.source)
         stale = Made(table).stale(made_of(plan, of_source, dates, there))
@@ -216,6 +216,7 @@ def labels(context: Context) -> StepResult:
         rows = staged.count(spark)
         found = gate.validate(staged.read(spark), suite.labels(plan), rows)
         page = require_and_keep(context, staged, found)
+        turn.require()
         staged.commit(spark)
         entities = context.tables.silver(plan.usecase.entity.source).read(spark)
         unknown = 0 if told is None else without_entity(plan, told, entities)

@@ -856,7 +856,8 @@ class Imbalance(Spec):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if self.by == "undersample" and self.to is None:
-            raise Misfit("", "`by: undersample` needs `to`, the share that yes has then")
+            said = "`by: undersample` needs `to`, the share that yes has then, and is of yes and no"
+            raise Misfit("", said)
         if self.by == "none" and self.to is not None:
             raise Misfit("to", "say how, too: `by: weight`, `oversample` or `undersample`")
         return self
@@ -1352,9 +1353,21 @@ class UseCase(Spec):
         if self.entity.date is None:
             said = "what happens later is later than a date: it needs `entity.date`"
             raise Misfit("label.within", said)
-        if self.sources[self.label.source].date is None:
+        source, listed = self.sources[self.label.source], self.sources[self.entity.source]
+        if source.date is None:
             said = f"{self.label.source!r} has no `date`, the day of an event"
             raise Misfit("label.source", said)
+        if (kind := source.columns[source.date].type) != "date":
+            said = f"{source.date!r} of {self.label.source} is of type {kind}, and must be a date"
+            raise Misfit("label.source", said)
+        for name in self.entity.key:
+            mine, theirs = listed.columns[name].type, source.columns.get(name)
+            if name != self.entity.date and theirs is not None and theirs.type != mine:
+                said = f"{name!r} is of type {theirs.type}, and in {self.entity.source} of {mine}"
+                raise Misfit("label.source", said)
+        if self.folds and self.folds.by == "time":
+            said = "labels of `within` reach from a fold's training into its test: by another way"
+            raise Misfit("folds.by", said)
         return self
 
     @model_validator(mode="after")

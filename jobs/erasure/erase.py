@@ -148,8 +148,9 @@ def _require_declared(context: Context, found: Mapping[str, Source], names: Set[
                 f"sources.{name} of {context.plan.name} takes the files of "
                 f"{files_of[each.landing]} and does not declare {lacking}: which of its rows are "
                 "the entity's cannot be told.",
-                f"Declare {lacking} in sources.{name} too, remove {context.tables.root}, run the "
-                "steps from ingest on for all dates, then erase.",
+                f"Declare {lacking} in sources.{name} too, remove what is in "
+                f"{context.tables.root} but _erased.json and _receipts, run the steps from ingest "
+                "on for all dates, then erase.",
             )
 
 
@@ -193,7 +194,8 @@ class _Erasure:
         feedback = feedback_of(plan, self.entity.values, known)
         if feedback:
             given = pa.Table.from_pylist(feedback.versions, of_labels.schema)
-            of_labels = pa.concat_tables([of_labels, given])
+            named = of_labels.column_names
+            of_labels = pa.concat_tables([of_labels, given]).group_by(named).aggregate([])
         self._table(tables.labels(), self._in(tables.labels()), of_labels)
         self._table(tables.predictions(), self._in(tables.predictions()), keys)
         for batch, gone in erase_batches(plan, self.entity.values, keys).items():
@@ -274,7 +276,9 @@ class _Erasure:
         """Of a snapshot's rows the first day whose features or labels can be made of each."""
         usecase = self.context.plan.usecase
         known = f.to_date(f.from_utc_timestamp("_arrived_at", usecase.timezone))
-        date = usecase.entity.date
+        date, within = usecase.entity.date, usecase.label.within
+        if within is not None and spec is usecase.sources[usecase.label.source]:
+            return f.least(known, f.date_sub(f.col(str(spec.date)), within.days - 1))
         return f.least(known, f.col(date)) if date in spec.columns else known
 
     def _keys(self, source: str, *columns: str) -> pa.Table:

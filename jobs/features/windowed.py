@@ -30,7 +30,7 @@ def windowed(inputs: FeatureInputs, rows: DataFrame) -> DataFrame:
     """`rows` with the columns of every window that the use case declares."""
     windows, columns = inputs.usecase.features.windows, rows.columns
     entity = inputs.usecase.entity
-    spread = entity.key if entity.date is None else ()
+    spread = tuple(map(quoted, entity.key)) if entity.date is None else ()
     placed: dict[int, _Sums] = {}
     for source in dict.fromkeys(window.source for window in windows):
         own = {place: each for place, each in enumerate(windows) if each.source == source}

@@ -87,7 +87,6 @@ def fit_all(
     if plan.usecase.model.objective == "poisson":
         _require_none_negative(parts)
     features = plan.usecase.features
-    key = plan.usecase.entity.key
     sampled = _sampled(parts.train, rows["train"], plan)
     classes = _classes(parts.train, target)
     _require_every_class(target, classes)
@@ -96,7 +95,7 @@ def fit_all(
     balance = _balance(classes, plan.usecase.model.imbalance)
     learned, kept, drawn, line_rows = parts, rows["train"], parts.train, sampled
     if balance is not None and balance.sampled:
-        drawn = balance.drawn(parts.train, key, plan.usecase.model.seed)
+        drawn = balance.drawn(parts.train, plan.usecase.entity.unique, plan.usecase.model.seed)
         learned = Parts(repeated(drawn), parts.validation)
         how = f"{plan.usecase.model.imbalance.by}d training"
         kept = target.require_learnable(learned.train, how)

@@ -111,8 +111,7 @@ class LabelQuality(BaseModel):
             )
         if self.rare:
             found = f"classes with fewer than {self.few} training rows: {_listed(self.rare)}"
-            several = len(self.classes) >= FEWEST_CLASSES
-            said.append(found + (", which label.group can gather" if several else ""))
+            said.append(found + (", which label.group can gather" if self._can_gather else ""))
         if enough := self.no_longer_rare:
             found = f"classes that label.group gathers, with {self.few} training rows or more"
             said.append(f"{found}: {_listed(enough)}")
@@ -120,6 +119,11 @@ class LabelQuality(BaseModel):
             if agreement is not None:
                 said.append(f"in {of} {agreement.sentence}")
         return f"Labels: {'; '.join(said)}."
+
+    @property
+    def _can_gather(self) -> bool:
+        """Whether there would be classes enough with one less."""
+        return len(self.classes) > FEWEST_CLASSES
 
     def require_whole(self) -> None:
         """Raise `Refused` if a part has no rows, or none of a class."""
@@ -132,11 +136,12 @@ class LabelQuality(BaseModel):
                 )
             lacking = [name for name, found in self.classes.items() if not found[part]]
             if lacking:
+                gather = "gather it into another one by label.group, " if self._can_gather else ""
                 raise Refused(
                     f"None of {rows} {part} rows is of class {', '.join(lacking)}.",
                     "Make the part larger, take the class out of label.expression (and "
-                    "label.classes), gather it into another one by label.group, or keep each "
-                    "class's share in each part: `split: {by: random, stratify: true}`.",
+                    f"label.classes), {gather}or keep each class's share in each part: "
+                    "`split: {by: random, stratify: true}`.",
                 )
 
 

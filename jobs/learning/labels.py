@@ -17,7 +17,7 @@ from jobs.lake.local_rows import local_rows
 from jobs.lake.made import Inputs, Made
 from jobs.lake.table import Table
 from jobs.lake.tables import Tables
-from jobs.learning.later import OUTCOME, made_of_events
+from jobs.learning.later import FINAL, OUTCOME, final_of, made_of_events
 from jobs.plan import Dates, Plan
 from jobs.usecase import Label
 
@@ -49,15 +49,15 @@ def made_of(
     declared = f"{label} {usecase.entity.key} {usecase.timezone}"
     # Of which date a label is that has none depends on the cutoff.
     declared += f" {usecase.entity.date or usecase.cutoff}"
+    by_part = given or {}
     if within is None:
         made = Made(silver).inputs()
-        wanted = set(made) if dates is None else set(map(str, dates))
+        wanted = set(made) if dates is None else {*map(str, dates), *by_part}
         told: dict[str, Inputs] = {
             part: {"silver": {**each}} for part, each in made.items() if part in wanted
         }
     else:
-        told = made_of_events(plan, within, dates)
-    by_part = given or {}
+        told = made_of_events(plan, within, dates, by_part)
     return {
         part: {
             "declared": declared,
@@ -76,11 +76,10 @@ def labels_of(plan: Plan, silver: DataFrame, given: DataFrame | None = None) -> 
     A version whose label is null, such as that of a cancelled flight, gives no row; the versions
     it superseded stay superseded, and neither does one without the column that is its date.
     `matured_at` is the local midnight `maturity` days after the prediction date has ended, or the
-    last of the days whose events make the label, in UTC; of what a person says, the moment when it
-    was said. The label of an entity without a date is
-    final when it is known, and of the first prediction date that knows it; a version of its row
-    that goes on saying the same is known since the first one that said so. Columns: those of
-    `gold.labels`.
+    last of the days whose events make the label, in UTC, and not before their files have come; of
+    what a person says, the moment when it was said. The label of an entity without a date is final
+    when it is known, and of the first prediction date that knows it; a version of its row that goes
+    on saying the same is known since the first one that said so. Columns: those of `gold.labels`.
 
     Args:
         given: what people wrote, as `given_frame` makes it.
@@ -107,10 +106,8 @@ def _of_day(plan: Plan) -> dict[str, Column]:
     usecase = plan.usecase
     if usecase.entity.date is None:
         return {}
-    date = F.col(usecase.entity.day)
-    ended = F.date_add(date, plan.days_to_maturity).cast("timestamp")
-    final = F.to_utc_timestamp(ended, usecase.timezone)
-    return {"prediction_date": date, "matured_at": final}
+    final = F.col(FINAL) if usecase.label.within else final_of(plan)
+    return {"prediction_date": F.col(usecase.entity.day), "matured_at": final}
 
 
 def _since_known(plan: Plan, labels: DataFrame) -> DataFrame:

@@ -7,7 +7,7 @@ and none for those who do not order; who is asked about, the source of the entit
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -18,16 +18,19 @@ from jobs.lake.tables import Tables
 from jobs.plan import Dates, Plan
 from jobs.usecase import Within
 
-# The label of a version, as `labels_of` finds it.
-OUTCOME = "_outcome"
+# Of a version, the label and when it is final, as `labels_of` finds them.
+OUTCOME, FINAL = "_outcome", "_final"
 
-_ASKED, _EVENTS, _AT, _BASE = "_asked_at", "_events", "_at", "_base"
+_ASKED, _EVENTS, _AT, _NEWEST = "_asked_at", "_events", "_at", "_newest"
 _VALUE, _FROM, _UNTIL = "_value", "_from", "_until"
-# Columns of rows that are no part of what names them.
-_VERSION = ("_arrived_at", "_superseded_at")
+_TYPES = {"any": "boolean", "count": "boolean"} | dict.fromkeys(
+    ("sum", "mean", "min", "max"), "double"
+)
 
 
-def made_of_events(plan: Plan, within: Within, dates: Dates | None) -> dict[str, Inputs]:
+def made_of_events(
+    plan: Plan, within: Within, dates: Dates | None, also: Collection[str]
+) -> dict[str, Inputs]:
     """What the labels that events of some days tell of are made of, by part of `gold.labels`.
 
     A prediction date is there once the events of all of its days are: without those of a day that
@@ -35,6 +38,7 @@ def made_of_events(plan: Plan, within: Within, dates: Dates | None) -> dict[str,
 
     Args:
         dates: batch dates of the events; None for a snapshot, which has one part.
+        also: parts that are looked at whatever events there are.
     """
     tables, usecase = Tables(plan), plan.usecase
     events = Made(tables.silver(usecase.label.source)).inputs()
@@ -47,7 +51,7 @@ def made_of_events(plan: Plan, within: Within, dates: Dates | None) -> dict[str,
             "silver": {day: {**events[day]} for day in days_of(within, part)},
             "entities": {**entities.get(part, entities.get(WHOLE, {}))},
         }
-        for part in map(str, dates.shifted(first=1 - within.days))
+        for part in {*map(str, dates.shifted(first=1 - within.days)), *also}
         if all(day in events for day in days_of(within, part))
     }
 
@@ -79,31 +83,33 @@ def read_outcomes(
     return outcomes(plan, within, entities, events)
 
 
+def final_of(plan: Plan) -> Column:
+    """When the label of an entity's date is final, by the calendar: local midnight, in UTC."""
+    usecase = plan.usecase
+    ended = F.date_add(F.col(usecase.entity.day), plan.days_to_maturity).cast("timestamp")
+    return F.to_utc_timestamp(ended, usecase.timezone)
+
+
 def outcomes(plan: Plan, within: Within, entities: DataFrame, events: DataFrame) -> DataFrame:
-    """What events make of each entity, in versions: as known when it is final, and after that.
+    """What events make of each entity, in versions.
 
     An event counts for the prediction dates of which it is one of the `within.days` days, and while
-    no other version of it has superseded it. The first version of an outcome is that of the moment
-    when it is final; another one begins where an event that came late, or was corrected, changes
-    it.
+    no other version of it has superseded it. The first version is known since the entity is,
+    another one begins where an event changes the outcome. What ended before the label was final
+    is left out.
 
     Args:
         entities: silver's rows of the entities' source.
         events: silver's rows of the label's source.
 
     Returns:
-        The entity's key and date, `_outcome`, `_arrived_at` and `_superseded_at`.
+        The entity's key and date, `_outcome`, `_final`, `_arrived_at` and `_superseded_at`.
     """
     usecase = plan.usecase
     entity, source = usecase.entity, usecase.sources[usecase.label.source]
     names = list(dict.fromkeys((*entity.key, entity.day)))
-    ended = F.date_add(F.col(entity.day), plan.days_to_maturity).cast("timestamp")
-    final = F.to_utc_timestamp(ended, usecase.timezone)
-    asked = (
-        entities.groupBy(*names)
-        .agg(F.min("_arrived_at").alias(_ASKED))
-        .withColumn(_BASE, F.greatest(final, _ASKED))
-    )
+    listed = entities.groupBy(*names).agg(F.min("_arrived_at").alias(_ASKED))
+    asked = _when_final(plan, within, listed, events)
     day = F.col(str(source.date))
     happened = (
         events.withColumn(_VALUE, F.expr(usecase.label.expression).cast(_TYPES[within.do]))
@@ -111,41 +117,57 @@ def outcomes(plan: Plan, within: Within, entities: DataFrame, events: DataFrame)
         .withColumn(_FROM, F.col("_arrived_at"))
         .withColumn(_UNTIL, F.col("_superseded_at"))
         .withColumn(_EVENTS, F.struct(_VALUE, _FROM, _UNTIL))
-        .withColumn(_AT, F.explode(F.sequence(F.date_sub(day, within.days - 1), day)))
+        .withColumn(_AT, _dates_of(within, day))
         .select(
             *[name for name in names if name != entity.day], F.col(_AT).alias(entity.day), _EVENTS
         )
     )
     together = (
         asked.join(happened, on=names, how="left")
-        .groupBy(*names, _ASKED, _BASE)
+        .groupBy(*names, _ASKED, FINAL)
         .agg(F.collect_list(_EVENTS).alias(_EVENTS))
     )
-    # The end of an event that still counts is null, and later than nothing.
     moments = F.flatten(F.transform(_EVENTS, lambda one: F.array(one[_FROM], one[_UNTIL])))
-    later = F.filter(moments, lambda moment: moment > F.col(_BASE))
-    before = F.array_max(F.filter(moments, lambda moment: moment <= F.col(_BASE)))
-    points = F.explode(F.array_distinct(F.concat(F.array(_BASE), later)))
-    value = _worked_out(within, F.col(_EVENTS), F.col(_AT))
-    # As known right before it is final, or asked for: no earlier version is ever looked at.
-    known = F.when(F.col(_AT) > F.col(_BASE), F.col(_AT)).otherwise(F.greatest(_ASKED, "_before"))
+    # The end of an event that still counts is null, and later than nothing.
+    later = F.filter(moments, lambda moment: moment > F.col(_ASKED))
     turn = Window.partitionBy(*names).orderBy(_AT)
     first = F.row_number().over(turn) == 1
     return (
-        together.withColumn("_before", before)
-        .withColumn(_AT, points)
-        .withColumn(OUTCOME, value)
+        together.withColumn(_AT, F.explode(F.array_distinct(F.concat(F.array(_ASKED), later))))
+        .withColumn(OUTCOME, _worked_out(within, F.col(_EVENTS), F.col(_AT)))
         .withColumn("_is_news", first | ~F.col(OUTCOME).eqNullSafe(F.lag(OUTCOME).over(turn)))
         .where("_is_news")
-        .withColumn("_arrived_at", known)
-        .withColumn("_superseded_at", F.lead("_arrived_at").over(turn))
-        .select(*names, OUTCOME, *_VERSION)
+        .withColumn("_arrived_at", F.col(_AT))
+        .withColumn("_superseded_at", F.lead(_AT).over(turn))
+        .where(f"_superseded_at is null or _superseded_at > {FINAL}")
+        .select(*names, OUTCOME, FINAL, "_arrived_at", "_superseded_at")
     )
 
 
-_TYPES = {"any": "boolean", "count": "boolean"} | dict.fromkeys(
-    ("sum", "mean", "min", "max"), "double"
-)
+def _when_final(plan: Plan, within: Within, listed: DataFrame, events: DataFrame) -> DataFrame:
+    """Entities with the moment when their label is final: nothing is missing of its days by then.
+
+    Of events in files of days, none is final before the file of its last day has come. A snapshot
+    tells of the time until its newest event was known, and of no label that is final later.
+    """
+    day, source = plan.usecase.entity.day, plan.usecase.sources[plan.usecase.label.source]
+    dated = listed.withColumn(FINAL, final_of(plan))
+    if not source.is_daily:
+        newest = events.agg(F.max("_arrived_at").alias(_NEWEST))
+        return dated.crossJoin(F.broadcast(newest)).where(f"{FINAL} <= {_NEWEST}").drop(_NEWEST)
+    came = events.groupBy("_batch_date").agg(F.min("_arrived_at").alias(_NEWEST))
+    whole = (
+        came.withColumn(day, _dates_of(within, F.col("_batch_date")))
+        .groupBy(day)
+        .agg(F.max(_NEWEST).alias(_NEWEST))
+    )
+    told = dated.join(F.broadcast(whole), on=day, how="left")
+    return told.withColumn(FINAL, F.greatest(FINAL, _NEWEST)).drop(_NEWEST)
+
+
+def _dates_of(within: Within, day: Column) -> Column:
+    """The prediction dates that events of a day count for, one row each."""
+    return F.explode(F.sequence(F.date_sub(day, within.days - 1), day))
 
 
 def _worked_out(within: Within, events: Column, at: Column) -> Column:

@@ -6,7 +6,6 @@ import datetime as dt
 import gzip
 import os
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from jobs.usecase import Source, UseCase
 from tests.unit import readers
 from tests.unit.ingest.conftest import USE_CASE
 from tests.unit.places import placed
+from tests.unit.turns import held
 
 DAY = dt.date(2024, 1, 2)
 ANN = {"who": "ann"}
@@ -48,7 +48,7 @@ class Versions:
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Versions:
     found = Versions()
-    monkeypatch.setattr(erasing, "lake_turn", lambda *_: nullcontext())
+    monkeypatch.setattr(erasing, "lake_turn", held)
     monkeypatch.setattr(erasing, "erase_batches", lambda *_: {})
     monkeypatch.setattr(erasing, "feedback_of", lambda *_: None)
     monkeypatch.setattr(erasing, "trained_on", found.trained_on)

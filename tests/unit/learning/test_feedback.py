@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from jobs.settings import Settings
 from jobs.steps import run
 from tests.unit.learning import parcels
 from tests.unit.places import placed
+from tests.unit.turns import held
 
 DAY = parcels.START
 NOON = dt.datetime(2024, 1, 2, 12, tzinfo=dt.UTC)
@@ -243,7 +243,7 @@ class Written:
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
     found = Written()
-    monkeypatch.setattr(turn, "lake_turn", lambda *_: nullcontext())
+    monkeypatch.setattr(turn, "lake_turn", held)
     monkeypatch.setattr(feedback, "by_part", found.by_part)
     monkeypatch.setattr(feedback, "given", found.given)
     return found
@@ -325,7 +325,7 @@ def test_a_word_of_a_class_that_was_gathered_since_is_of_the_one_it_became(
 def test_without_feedback_nobody_asks_the_warehouse_for_any(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "lake_turn", lambda *_: nullcontext())
+    monkeypatch.setattr(turn, "lake_turn", held)
     plain = parcels.plan(context.plan.settings)
     run("labels", replace(context, plan=plain))
     silver = Tables(plain).silver("actuals")

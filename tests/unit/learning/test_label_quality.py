@@ -100,10 +100,14 @@ def test_what_is_rare_is_declared_and_what_was_gathered_may_not_be(spark):
         found["rows"]
         .model_copy(update={"gathered": gathered})
         .sentence.endswith(
-            "; classes with fewer than 8 training rows: shop (7), other (3), which label.group can "
-            "gather; classes that label.group gathers, with 8 training rows or more: lost (8)."
+            "; classes with fewer than 8 training rows: shop (7), other (3); classes that "
+            "label.group gathers, with 8 training rows or more: lost (8)."
         )
     )
+    # With a class less there would still be three.
+    classes = {**found["rows"].classes, "ship": {"training": 9, "validation": 1}}
+    several = found["rows"].model_copy(update={"classes": classes})
+    assert "other (3), which label.group can gather" in several.sentence
 
 
 def test_gathered_classes_are_counted_by_what_the_source_says(spark):

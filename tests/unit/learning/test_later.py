@@ -7,7 +7,6 @@ import random
 import re
 import textwrap
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from jobs.engine import Engine
 from jobs.lake.local_rows import local_rows
 from jobs.lake.made import Made
 from jobs.lake.tables import Tables
-from jobs.learning.labels import labels_of, made_of
+from jobs.learning.labels import given_frame, labels_of, made_of
 from jobs.learning.later import outcomes
 from jobs.plan import Dates, Plan
 from jobs.prediction import turn
@@ -28,6 +27,7 @@ from jobs.settings import PROJECT, Settings
 from jobs.steps import run
 from jobs.usecase import UseCase, Within
 from tests.unit.places import placed
+from tests.unit.turns import held
 
 README = PROJECT / "README.md"
 
@@ -106,14 +106,16 @@ def customers() -> Iterator[Row]:
 def orders() -> Iterator[Row]:
     """Some come up to a week late, are superseded by another worth, or are taken back."""
     chance = random.Random(3)
-    for number in range(60):
-        day = FIRST + dt.timedelta(days=chance.randrange(-DAYS, len(DATES) + DAYS))
+    days = len(DATES) + 2 * DAYS
+    for number in range(4 * days):
+        day = FIRST + dt.timedelta(days=number % days - DAYS)
         # None of Dan's, and Cid has few.
         who = chance.choice(("ann", "ann", "bob", "bob", "cid", "eve"))
-        came = moment(day, chance.choice((30, 31, 32, 24 * 6)))
-        versions = [(came, chance.choice((10.25, 60.5, 99.125, None)))]
+        # Of one day there is no file for a week.
+        came_at = moment(day, 24 * 7 if number % days == 9 else chance.choice((30, 31, 32, 24 * 6)))
+        versions = [(came_at, chance.choice((10.25, 60.5, 99.125, None)))]
         if chance.random() < 0.4:
-            versions.append((came + dt.timedelta(hours=chance.choice((1, 90))), 70.0))
+            versions.append((came_at + dt.timedelta(hours=chance.choice((1, 90))), 70.0))
         ends = [at for at, _ in versions[1:]] + [
             versions[-1][0] + dt.timedelta(days=3) if chance.random() < 0.3 else None
         ]
@@ -136,6 +138,11 @@ def known(rows: list[Row], at: dt.datetime) -> list[Row]:
         if row["_arrived_at"] < at
         and (row["_superseded_at"] is None or row["_superseded_at"] >= at)
     ]
+
+
+def came(day: dt.date) -> dt.datetime:
+    """When the first file of a day came: of one of these, its first order."""
+    return min(row["_arrived_at"] for row in orders() if row["ordered_on"] == day)
 
 
 def expected(do: str, day: dt.date, who: str, at: dt.datetime) -> float | None:
@@ -196,6 +203,10 @@ def test_a_training_knows_what_a_plain_loop_knows(
                 for row in known(labels, at)
                 if row["day"] == day and row["matured_at"].replace(tzinfo=dt.UTC) <= at
             }
+            # Without a day's file it is known of nobody that nothing happened.
+            if any(came(day + dt.timedelta(days=n)) > at for n in range(DAYS)):
+                assert found == {}
+                continue
             wanted = {
                 row["who"]: expected(do, day, row["who"], at) for row in there if row["day"] == day
             }
@@ -204,8 +215,98 @@ def test_a_training_knows_what_a_plain_loop_knows(
     assert checked > 100
 
 
-def test_a_label_waits_for_the_events_of_all_of_its_days(settings: Settings) -> None:
-    of = plan(settings, "any")
+def test_a_snapshot_tells_of_no_label_that_is_final_after_its_newest_event(
+    spark: SparkSession, settings: Settings
+) -> None:
+    source = {**SPEC["sources"]["orders"], "landing": "orders/*", "arrives": {"as": "snapshot"}}
+    sources = {**SPEC["sources"], "orders": source}
+    of = Plan(UseCase.model_validate({**SPEC, "sources": sources}), settings)
+    within = of.usecase.label.within
+    assert within is not None
+    newest = moment(FIRST, 24 * 6)
+    told = [row for row in orders() if row["_arrived_at"] <= newest]
+    listed, happened = (
+        local_rows(
+            spark,
+            [tuple(row.get(name) for name in table.schema.names) for row in rows],
+            table.schema,
+        )
+        for table, rows in (
+            (Tables(of).silver("customers"), customers()),
+            (Tables(of).silver("orders"), told),
+        )
+    )
+    days = outcomes(of, within, listed, happened).select("day").distinct().collect()
+    last = max(row["_arrived_at"] for row in told)
+    final = {day: of.cutoff(day + dt.timedelta(days=DAYS + MATURITY)) for day in DATES}
+    assert {row[0] for row in days} == {day for day in DATES if final[day] <= last} != set()
+
+
+def test_what_people_say_of_a_date_stays_beside_what_happened(
+    settings: Settings, tmp_path: Path
+) -> None:
+    of = plan(placed(settings, tmp_path), "any")
+    tables = Tables(of)
+    Made(tables.silver("orders")).record({str(day): {"files": str(day)} for day in DATES}, 1)
+    long_after = Dates.one(DATES.last)
+    word = {"rows": 1, "digest": "1"}
+    made = made_of(of, tables.silver("orders"), long_after, {str(DATES.first): word})
+    told = made_of(of, tables.silver("orders"), DATES, {})[str(DATES.first)]
+    assert made[str(DATES.first)] == {**told, "feedback": word}
+    assert told["silver"]
+
+
+def test_a_word_of_a_person_is_not_ended_by_an_event_that_changes_nothing(
+    spark: SparkSession, settings: Settings
+) -> None:
+    label = {**SPEC["label"], "feedback": True}
+    of = Plan(UseCase.model_validate({**SPEC, "label": label}), settings)
+    within = of.usecase.label.within
+    assert within is not None
+    days = [FIRST + dt.timedelta(days=n) for n in range(DAYS)]
+    bought = [
+        {"ordered_on": day, "number": n, "who": "ann", "worth": 1.0, "_batch_date": day,
+         "_arrived_at": moment(day, 30)}
+        for n, day in enumerate(days)
+    ]  # fmt: skip
+    list_ = [{"day": FIRST, "who": "ann", "_batch_date": FIRST, "_arrived_at": moment(FIRST, 3)}]
+    listed, happened = (
+        local_rows(
+            spark,
+            [tuple(row.get(name) for name in table.schema.names) for row in rows],
+            table.schema,
+        )
+        for table, rows in (
+            (Tables(of).silver("customers"), list_),
+            (Tables(of).silver("orders"), bought),
+        )
+    )
+    said = given_frame(
+        of,
+        spark,
+        [{"day": FIRST, "who": "ann", "label": 1.0, "_arrived_at": moment(FIRST, 35), "_given": 1}],
+    )
+    labels = labels_of(of, outcomes(of, within, listed, happened), said)
+    newest = labels.where("_superseded_at is null").collect()
+    assert [row["label"] for row in newest] == [1.0]
+
+
+def test_no_day_of_events_lies_in_two_parts_of_the_split(settings: Settings) -> None:
+    within = {"days": 90, "do": "any"}
+    label = {**SPEC["label"], "within": within}
+    schedule = {**SPEC["schedule"], "start": "2023-01-01"}
+    of = Plan(UseCase.model_validate({**SPEC, "label": label, "schedule": schedule}), settings)
+    split = of.split(dt.date(2025, 1, 1))
+    of_events = [part.shifted(last=89) for part in (split.train, split.validation, split.holdout)]
+    assert of_events[0].last < split.validation.first
+    assert of_events[1].last < split.holdout.first
+    assert len(split.validation) == len(split.holdout) == 28
+
+
+def test_a_label_waits_for_the_events_of_all_of_its_days(
+    settings: Settings, tmp_path: Path
+) -> None:
+    of = plan(placed(settings, tmp_path), "any")
     tables = Tables(of)
     there = [DATES.first + dt.timedelta(days=n) for n in (0, 1, 2, 3, 5, 6, 7)]
     Made(tables.silver("orders")).record({str(day): {"files": str(day)} for day in there}, 1)
@@ -221,7 +322,7 @@ def test_a_label_waits_for_the_events_of_all_of_its_days(settings: Settings) -> 
 def test_the_step_writes_what_is_complete_and_again_what_changed(
     spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "lake_turn", lambda *_: nullcontext())
+    monkeypatch.setattr(turn, "lake_turn", held)
     of = plan(placed(settings, tmp_path), "any")
     tables = Tables(of)
     names = ("customers", "orders")

@@ -365,6 +365,13 @@ MISFITS = [
         "compare it with one",
     ),
     (
+        "  expression: days_late > 1\n  maturity: 28 days\n",
+        "  expression: days_late > 1\n  within: {days: 7, do: any}\n  maturity: 28 days\n"
+        "folds: {by: time}\n",
+        "36: folds.by: labels of `within` reach from a fold's training into its test: by another "
+        "way",
+    ),
+    (
         "  expression: days_late > 1\n",
         "  expression: prediction_date > day\n  within: {days: 7, do: any}\n",
         "33: label.expression: 'prediction_date' is not a column of source loans",
@@ -453,7 +460,8 @@ MISFITS = [
             ("{by: weight, to: 1}", "model.imbalance.to should be less than 1, not 1"),
             (
                 "{by: undersample}",
-                "model.imbalance: `by: undersample` needs `to`, the share that yes has then",
+                "model.imbalance: `by: undersample` needs `to`, the share that yes has then, and "
+                "is of yes and no",
             ),
             (
                 "{to: 0.2}",

@@ -22,6 +22,7 @@ from jobs.prediction import turn
 from jobs.settings import Settings
 from tests.shared_data import BIKES, TAGS, shared
 from tests.unit.places import placed
+from tests.unit.turns import held
 
 if TYPE_CHECKING:
     from jobs.engine import Engine
@@ -54,8 +55,7 @@ def gold(
 
     with pytest.MonkeyPatch.context() as patch:
         # There is no warehouse to take turns by.
-        mine = SimpleNamespace(require=lambda: None)
-        patch.setattr(turn, "lake_turn", lambda *_: nullcontext(mine))
+        patch.setattr(turn, "lake_turn", held)
         yield made
 
 
