@@ -86,7 +86,7 @@ def fit_all(
     }
     if plan.usecase.model.objective == "poisson":
         _require_none_negative(parts)
-    features = plan.usecase.features
+    features, key = plan.usecase.features, plan.usecase.entity.key
     sampled = _sampled(parts.train, rows["train"], plan)
     classes = _classes(parts.train, target)
     _require_every_class(target, classes)
