@@ -204,12 +204,13 @@ def labels(context: Context) -> StepResult:
         if not stale:
             return _result(context, "labels", "found every date's labels written already", {})
         spark = context.engine.session()
-        silver, where = of_source.read(spark), None
-        if of_source.partition:
-            parts = sorted(stale)
-            silver, where = silver.where(of_source.of_dates(parts)), table.of_dates(parts)
+        parts = sorted(stale) if of_source.partition else None
+        where = None if parts is None else table.of_dates(parts)
         if label.within:
             silver = read_outcomes(plan, label.within, spark, stale)
+        else:
+            silver = of_source.read(spark)
+            silver = silver if parts is None else silver.where(of_source.of_dates(parts))
         people = given(plan, stale)
         told = given_frame(plan, spark, people.rows) if people.rows else None
         staged.write(labels_of(plan, silver, told), where, stale)

@@ -6,13 +6,13 @@ import datetime as dt
 import random
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs.context import Context
 from jobs.engine import Engine
@@ -131,6 +131,13 @@ def orders() -> Iterator[Row]:
             }
 
 
+def silver(spark: SparkSession, of: Plan, source: str, rows: Iterable[Row]) -> DataFrame:
+    """Rows of a source's silver table; what a row does not say is null."""
+    schema = Tables(of).silver(source).schema
+    told = [tuple(row.get(column) for column in schema.names) for row in rows]
+    return local_rows(spark, told, schema)
+
+
 def known(rows: list[Row], at: dt.datetime) -> list[Row]:
     return [
         row
@@ -174,17 +181,8 @@ def test_a_training_knows_what_a_plain_loop_knows(
     of = plan(settings, do)
     within = of.usecase.label.within
     assert within is not None
-    listed, happened = (
-        local_rows(
-            spark,
-            [tuple(row.get(name) for name in table.schema.names) for row in rows],
-            table.schema,
-        )
-        for table, rows in (
-            (Tables(of).silver("customers"), customers()),
-            (Tables(of).silver("orders"), orders()),
-        )
-    )
+    listed = silver(spark, of, "customers", customers())
+    happened = silver(spark, of, "orders", orders())
     told = labels_of(of, outcomes(of, within, listed, happened))
     labels = [row.asDict() for row in told.collect()]
     assert len({(row["day"], row["who"], row["_arrived_at"]) for row in labels}) == len(labels)
@@ -225,17 +223,8 @@ def test_a_snapshot_tells_of_no_label_that_is_final_after_its_newest_event(
     assert within is not None
     newest = moment(FIRST, 24 * 6)
     told = [row for row in orders() if row["_arrived_at"] <= newest]
-    listed, happened = (
-        local_rows(
-            spark,
-            [tuple(row.get(name) for name in table.schema.names) for row in rows],
-            table.schema,
-        )
-        for table, rows in (
-            (Tables(of).silver("customers"), customers()),
-            (Tables(of).silver("orders"), told),
-        )
-    )
+    listed = silver(spark, of, "customers", customers())
+    happened = silver(spark, of, "orders", told)
     days = outcomes(of, within, listed, happened).select("day").distinct().collect()
     last = max(row["_arrived_at"] for row in told)
     final = {day: of.cutoff(day + dt.timedelta(days=DAYS + MATURITY)) for day in DATES}
@@ -270,17 +259,8 @@ def test_a_word_of_a_person_is_not_ended_by_an_event_that_changes_nothing(
         for n, day in enumerate(days)
     ]  # fmt: skip
     list_ = [{"day": FIRST, "who": "ann", "_batch_date": FIRST, "_arrived_at": moment(FIRST, 3)}]
-    listed, happened = (
-        local_rows(
-            spark,
-            [tuple(row.get(name) for name in table.schema.names) for row in rows],
-            table.schema,
-        )
-        for table, rows in (
-            (Tables(of).silver("customers"), list_),
-            (Tables(of).silver("orders"), bought),
-        )
-    )
+    listed = silver(spark, of, "customers", list_)
+    happened = silver(spark, of, "orders", bought)
     said = given_frame(
         of,
         spark,
@@ -328,8 +308,7 @@ def test_the_step_writes_what_is_complete_and_again_what_changed(
     names = ("customers", "orders")
     for name, rows in zip(names, (customers(), orders()), strict=True):
         table = tables.silver(name)
-        told = [tuple(row.get(column) for column in table.schema.names) for row in rows]
-        table.append(local_rows(spark, told, table.schema))
+        table.append(silver(spark, of, name, rows))
         there = DATES.shifted(last=-1) if name == "orders" else DATES
         Made(table).record({str(day): {"contents": "first"} for day in there}, 1)
 
