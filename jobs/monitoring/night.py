@@ -14,10 +14,10 @@ from jobs.learning.weeks import WEEK
 from jobs.monitoring import retrain
 from jobs.monitoring.drift import Drift, compare, compare_entities, unlearned
 from jobs.monitoring.freshness import Freshness, check
-from jobs.monitoring.performance import ALL, Measured, judges_of, outcomes
+from jobs.monitoring.performance import ALL, Measured, judges_of, not_learned, outcomes
 from jobs.monitoring.performance import measure as measure_performance
 from jobs.monitoring.record import log_night, record_night
-from jobs.plan import Dates
+from jobs.plan import Dates, Plan
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -121,6 +121,8 @@ def _performance(context: Context, moment: dt.datetime) -> list[Measured]:
         if one.live
     }
     judges = _judges(context, live)
+    learned = _learned(plan, {live[score] for score in judges.values()})
+    judges = not_learned(judges, live, learned)
     published = {date: live[date] for date in judges.values()}
     if not published:
         return []
@@ -149,6 +151,16 @@ def _judges(context: Context, live: Collection[dt.date]) -> dict[dt.date, dt.dat
         return {}
     dates = labels.read(context.engine.session()).select("prediction_date").distinct()
     return judges_of([row[0] for row in dates.collect()], live, window)
+
+
+def _learned(plan: Plan, versions: Collection[int]) -> dict[int, dt.date]:
+    """The last prediction date that each version learned from."""
+    from jobs.learning import registry
+
+    client = registry.connect(plan.settings)
+    with registry.reachable(plan.settings):
+        of = {each: registry.version_of(client, plan.name, each) for each in versions}
+        return {each: learned_of(client, str(found.run_id)).last for each, found in of.items()}
 
 
 def _freshness(context: Context, moment: dt.datetime) -> Freshness:

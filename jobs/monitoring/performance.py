@@ -71,6 +71,21 @@ def judges_of(
     return {date: score for date, score in judged.items() if score in looked_at}
 
 
+def not_learned(
+    judges: Mapping[dt.date, dt.date],
+    published: Mapping[dt.date, int],
+    learned: Mapping[int, dt.date],
+) -> dict[dt.date, dt.date]:
+    """The `judges` whose labels the version that they judge has not learned from.
+
+    A date that was published again may have the scores of a model trained long after it.
+
+    Args:
+        learned: the last prediction date that each version learned from.
+    """
+    return {at: score for at, score in judges.items() if at > learned[published[score]]}
+
+
 def outcomes(
     predictions: DataFrame,
     features: DataFrame,

@@ -19,7 +19,7 @@ from jobs.learning.dataset import labelled
 from jobs.learning.labels import given_frame, labels_of, without_entity
 from jobs.learning.targets.kinds import target_of
 from jobs.monitoring.drift import unlearned
-from jobs.monitoring.performance import judges_of, measure, outcomes
+from jobs.monitoring.performance import judges_of, measure, not_learned, outcomes
 from jobs.plan import Dates, Plan, Split
 from jobs.prediction.feedback_table import FeedbackTable
 from jobs.prediction.published_table import Column, PublishedTable
@@ -245,6 +245,13 @@ def test_a_label_judges_the_last_score_before_it_however_old_that_is() -> None:
     }
     assert judges_of([month[9]], live, Dates(month[9], month[9])) == {month[9]: month[0]}
     assert judges_of([month[10]], live, week) == {}
+
+
+def test_no_label_judges_a_score_of_a_model_that_learned_it() -> None:
+    # The second date was published again, by a version that was trained on the third.
+    judges, published = {SECOND: FIRST, THIRD: SECOND, FOURTH: SECOND}, {FIRST: 1, SECOND: 2}
+    left = not_learned(judges, published, {1: FIRST, 2: THIRD})
+    assert left == {SECOND: FIRST, FOURTH: SECOND}
 
 
 def words(
