@@ -20,6 +20,7 @@ from jobs.erasure.rewriting import without
 from jobs.erasure.warehouse import erase_batches, erase_feedback, feedback_of
 from jobs.errors import Refused, WrongUsage
 from jobs.ingest.landing import LandedFile, landed, landing_store
+from jobs.ingest.ledger import seen
 from jobs.ingest.text import Unreadable
 from jobs.lake import files
 from jobs.lake.local_rows import local_rows
@@ -140,18 +141,39 @@ def _require_declared(context: Context, found: Mapping[str, Source], names: Set[
     Raises:
         Refused: such a source takes the same files, and keeps what it does not declare.
     """
-    files_of = {each.landing: name for name, each in found.items()}
-    for name, each in context.plan.usecase.sources.items():
-        if name not in found and each.landing in files_of and each.drift == "keep_extra":
+    others = {
+        name: each
+        for name, each in context.plan.usecase.sources.items()
+        if name not in found and each.drift == "keep_extra"
+    }
+    if not others:
+        return
+    files_of = _files_of(context, {*found, *others})
+    for name, each in others.items():
+        alike = [one for one in sorted(found) if files_of[one] & files_of[name]]
+        if alike:
             lacking = ", ".join(sorted(names - each.columns.keys()))
             raise Refused(
                 f"sources.{name} of {context.plan.name} takes the files of "
-                f"{files_of[each.landing]} and does not declare {lacking}: which of its rows are "
+                f"{alike[0]} and does not declare {lacking}: which of its rows are "
                 "the entity's cannot be told.",
                 f"Declare {lacking} in sources.{name} too, remove what is in "
                 f"{context.tables.root} but _erased.json and _receipts, run the steps from ingest "
                 "on for all dates, then erase.",
             )
+
+
+def _files_of(context: Context, sources: Set[str]) -> dict[str, set[str]]:
+    """By source the pattern of its files, and the names of those that are there or were taken."""
+    plan, known = context.plan, seen(context.engine.session(), context.tables.ledger())
+    return {
+        source: {
+            plan.usecase.sources[source].landing,
+            *known[source].newest,
+            *[file.name for file in landed(plan, source, None)],
+        }
+        for source in sources
+    }
 
 
 @dataclass

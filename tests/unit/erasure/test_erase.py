@@ -122,11 +122,12 @@ def test_what_could_not_be_searched_is_told_and_all_else_is_erased(
     again.require_all_searched()
 
 
-def twice_declared(context: Context, *declared: str) -> Context:
+def twice_declared(context: Context, *declared: str, landing: str = "") -> Context:
     """With a second source of the visits' files, which declares these of their columns."""
     visits = USE_CASE["sources"]["visits"]
     columns = {name: visits["columns"][name] for name in declared}
     second = {**visits, "key": ["day"], "columns": columns, "drift": "keep_extra"}
+    second["landing"] = landing or visits["landing"]
     sources = {**USE_CASE["sources"], "again": second}
     plan = Plan(UseCase.model_validate({**USE_CASE, "sources": sources}), context.plan.settings)
     return replace(context, plan=plan)
@@ -162,11 +163,13 @@ def test_a_file_that_is_declared_twice_is_searched_for_both(
         assert {row[0] for row in who(source)} == {"bob"}
 
 
+@pytest.mark.parametrize("landing", ["", "visits/date={date}/?.csv"])
 def test_a_second_source_of_its_files_that_cannot_tell_the_entity_is_named(
-    context: Context, versions: Versions
+    context: Context, versions: Versions, landing: str
 ) -> None:
+    deliver(context, f"visits/date={DAY}/a.csv", b"day,who,spent\n2024-01-02,ann,1\n")
     with pytest.raises(Refused) as told:
-        erased(twice_declared(context, "day", "spent"))
+        erased(twice_declared(context, "day", "spent", landing=landing))
     assert told.value.sentence == (
         "sources.again of visits takes the files of visits and does not declare who: which of its "
         "rows are the entity's cannot be told."
