@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping, Set
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -321,6 +321,7 @@ class _Erasure:
             return
         store = landing_store(self.context.plan)
         taken, changed = self._files_in_bronze(source, spec), []
+        known = seen(self.context.engine.session(), self.context.tables.ledger())[source].newest
         for file in landed(self.context.plan, source, None):
             try:
                 content = content_of(store, file)
@@ -334,6 +335,10 @@ class _Erasure:
                 store.deliver(file.name, BytesIO(less), file.arrived_at)
                 self._note(f"landing {file.name}", gone)
             if gone or file.name in taken:
+                # What was corrected under an old arrival came when it was taken.
+                last = known.get(file.name)
+                if last is not None and last[0] == hashlib.sha256(content).hexdigest():
+                    file = replace(file, arrived_at=last[1])
                 changed.append((file, less))
         for name, why in left_out(self.context.plan, source, self.entity).items():
             self._unsearched(name, why)

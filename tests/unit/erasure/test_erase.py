@@ -163,6 +163,20 @@ def test_a_file_that_is_declared_twice_is_searched_for_both(
         assert {row[0] for row in who(source)} == {"bob"}
 
 
+def test_a_file_that_was_corrected_under_its_arrival_is_known_without_the_entity(
+    context: Context, versions: Versions
+) -> None:
+    spark, tables, days = context.engine.session(), context.tables, {"visits": Dates.one(DAY)}
+    for content in (
+        b"2024-01-02,ann,1\n2024-01-02,bob,2\n",
+        b"2024-01-02,ann,1\n2024-01-02,bob,3\n",
+    ):
+        deliver(context, f"visits/date={DAY}/a.csv", b"day,who,spent\n" + content)
+        assert [each.files for each in take_in(spark, tables, days)] == [1]
+    erased(context)
+    assert [each.files for each in take_in(spark, tables, days)] == [0]
+
+
 @pytest.mark.parametrize("landing", ["", "visits/date={date}/?.csv"])
 def test_a_second_source_of_its_files_that_cannot_tell_the_entity_is_named(
     context: Context, versions: Versions, landing: str
