@@ -72,17 +72,13 @@ class Entity:
         """Whether all of the values are somewhere in a text, each not as a part of another."""
         return all(re.search(each, raw, re.ASCII) for each in self._named(columns))
 
-    def written_in(
-        self, columns: Mapping[str, Column], text_of: Callable[[str], Expression]
-    ) -> Expression:
-        """As `owns`, of rows whose columns are text; never null."""
-        same = (_same(text_of(n), columns[n], value) for n, value in self.values.items())
-        return reduce(and_, same)
+    def in_bronze(self, columns: Mapping[str, Column]) -> Expression:
+        """As `owns`, of bronze's rows, and as `is_named_in`, of what could not be read; no null."""
+        return self._in_text(columns, f.col)
 
-    def named_in(self, text: Expression, columns: Mapping[str, Column]) -> Expression:
-        """As `is_named_in`, of a column; never null."""
-        named = [f.rlike(text, f.lit(each)) for each in self._named(columns)]
-        return f.coalesce(reduce(and_, named), f.lit(False))
+    def in_quarantine(self, columns: Mapping[str, Column]) -> Expression:
+        """As `in_bronze`, of quarantine, which keeps each row as JSON; never null."""
+        return self._in_text(columns, lambda name: f.get_json_object("row", f"$.{name}"))
 
     def typed_in(self, schema: StructType) -> Expression:
         """Which rows of a table with typed columns are the entity's; none if it lacks one."""
@@ -91,6 +87,13 @@ class Entity:
             return f.lit(False)
         same = (f.col(n) == _cast(f.lit(v), kinds[n]) for n, v in self.values.items())
         return reduce(and_, same)
+
+    def _in_text(
+        self, columns: Mapping[str, Column], text_of: Callable[[str], Expression]
+    ) -> Expression:
+        same = (_same(text_of(n), columns[n], value) for n, value in self.values.items())
+        named = (f.rlike(text_of("_malformed"), f.lit(each)) for each in self._named(columns))
+        return reduce(and_, same) | f.coalesce(reduce(and_, named), f.lit(False))
 
     def _named(self, columns: Mapping[str, Column]) -> list[str]:
         return [_whole(columns[name], value) for name, value in self.values.items()]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as f
 from pyspark.sql.types import StructField, StructType
 
 from jobs.erasure.entity import Entity
@@ -85,6 +84,7 @@ WRITTEN: dict[tuple[str, str | None], Any] = {
         ["2024-07-01 7:00", "2024-07-01 07:00", "2024-07-01 5:00", "2024-07-01T05:00Z", None],
     ),
 }
+BRONZE = "who string, _malformed string"
 CASES = [
     *((Column.model_validate({"type": kind}), *ways) for kind, ways in WAYS.items()),
     *(
@@ -100,8 +100,8 @@ def test_spark_knows_the_entity_as_python_does(
 ) -> None:
     entity, columns = Entity({"who": value}), {"who": column}
     owns = entity.owns(columns)
-    rows = spark.createDataFrame([(text,) for text in texts], "who string")
-    found = rows.select(entity.written_in(columns, f.col)).collect()
+    rows = spark.createDataFrame([(text, None) for text in texts], BRONZE)
+    found = rows.select(entity.in_bronze(columns)).collect()
     assert [row[0] for row in found] == [owns({"who": text}) for text in texts]
     assert any(row[0] for row in found)
     assert not all(row[0] for row in found)
@@ -109,8 +109,9 @@ def test_spark_knows_the_entity_as_python_does(
 
 def test_neighbours_of_a_large_number_are_others(spark: SparkSession) -> None:
     columns = {"who": Column(type="integer")}
-    rows = spark.createDataFrame([("9007199254740993",), ("9007199254740992",)], "who string")
-    mine = Entity({"who": "9007199254740993"}).written_in(columns, f.col)
+    texts = [("9007199254740993", None), ("9007199254740992", None)]
+    mine = Entity({"who": "9007199254740993"}).in_bronze(columns)
+    rows = spark.createDataFrame(texts, BRONZE)
     assert [row[0] for row in rows.select(mine).collect()] == [True, False]
 
 

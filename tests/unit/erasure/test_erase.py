@@ -17,7 +17,9 @@ from pyspark.sql import SparkSession
 from jobs.context import Context
 from jobs.engine import Engine
 from jobs.erasure import erase as erasing
-from jobs.erasure.erase import RETENTION_CHECK, Receipt, erase
+from jobs.erasure import models
+from jobs.erasure.erase import RETENTION_CHECK, erase
+from jobs.erasure.receipt import Receipt
 from jobs.erasure.warehouse import Feedback
 from jobs.errors import Refused, WrongUsage
 from jobs.ingest.take_in import take_in
@@ -51,7 +53,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Versions:
     monkeypatch.setattr(erasing, "lake_turn", held)
     monkeypatch.setattr(erasing, "erase_batches", lambda *_: {})
     monkeypatch.setattr(erasing, "feedback_of", lambda *_: None)
-    monkeypatch.setattr(erasing, "trained_on", found.trained_on)
+    monkeypatch.setattr(models, "trained_on", found.trained_on)
     return found
 
 
