@@ -172,7 +172,10 @@ def new(
         typer.Option("--type", help="Of the label, if not as its values look."),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(metavar="COLUMN,…", help="The columns that name a row.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN,…", help="The columns that name a row; none: number the rows."
+        ),
     ] = None,
     date: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The day of a row; none: it has no day.")

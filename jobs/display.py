@@ -164,9 +164,12 @@ def drafted(found: Any, landing: str) -> None:
     name, features = found.path.parent.name, found.draft.features
     say(f"{found.path} is written: {len(features.kinds)} features. Read it: its comments say why.")
     for column, why in features.left_out.items():
-        say(f"  left out: {column}, because {why}")
+        if column != found.numbered:
+            say(f"  left out: {column}, because {why}")
     for source, why in found.draft.not_joined.items():
         say(f"  not joined: {source}, because {why}")
+    if found.numbered:
+        say(f"  numbered: {found.numbered} counts the rows of the copy, because nothing names them")
     for file in found.delivered:
         say(f"  delivered: {file}")
     for path, pattern in found.wanted:

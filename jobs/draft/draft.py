@@ -33,6 +33,7 @@ class Answers:
         key: the columns that name an entity.
         date: the column with its day, if it has one.
         arrived: when the files arrive, which is the first moment that they can be known.
+        numbered: whether the key is a number that the file does not have.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Answers:
     key: tuple[str, ...]
     date: str | None
     arrived: dt.datetime
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def draft(answers: Answers, sheets: Sequence[Sheet]) -> Draft:
     if not features.rule:
         why = "; ".join(f"{name}: {said}" for name, said in features.left_out.items())
         raise Refused(
-            f"No column of {rows.path} is left to learn from ({why}).",
+            f"No column of {rows.path.name} is left to learn from ({why}).",
             "Name another target, or give files with more columns.",
         )
     start = _start(answers, rows)
@@ -123,6 +125,12 @@ def _together(rows: Sheet, partners: Sequence[Joined]) -> tuple[pd.DataFrame, di
 def _entity(answers: Answers, rows: Sheet) -> Noted:
     found: dict[str, Any] = {"key": list(answers.key)}
     said = f"{', '.join(answers.key)}: no two of the {rows.rows.said} looked at have the same."
+    if answers.numbered:
+        said = (
+            f"{answers.key[0]} is the row's number in {rows.path.name}, added to the copy that was "
+            "delivered, because nothing in it names a row. A file that comes later has to have it "
+            "too: the same number for the same row, or write what names a row here."
+        )
     if answers.date:
         found["date"] = answers.date
         said += f" Each is predicted for its {answers.date}."

@@ -15,6 +15,7 @@ import pandas as pd
 
 from jobs.draft.draft import Answers, Draft, draft
 from jobs.draft.keys import candidates, is_unique_by_chance, repeated
+from jobs.draft.numbered import NUMBER, numbered
 from jobs.draft.profile import Profile, as_written, names_of
 from jobs.draft.sniff import Sheet, sheet
 from jobs.draft.sources import landing
@@ -29,7 +30,7 @@ from jobs.spec.read import checked
 
 # A question and the answer that is taken if there is none.
 Ask = Callable[[str, str], str]
-NO_DAY = "none"
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Wishes:
     Attributes:
         target: the column that is to be predicted.
         type: the label's type.
-        key: the columns that name an entity.
+        key: the columns that name an entity; `none` if the rows are to be numbered.
         date: the column with an entity's day; `none` if it has no day.
         copy: whether the files are put where the use case looks for them.
     """
@@ -64,6 +65,7 @@ class Written:
         delivered: the files that were put into the landing root, by their names in it.
         wanted: what is still to be put there: the file and the pattern it must match.
         date: the first prediction date, if it has yet to come: a run must be told of it.
+        numbered: the column that was added to the copy of the first file; empty if none was.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class Written:
     delivered: tuple[str, ...]
     wanted: tuple[tuple[Path, str], ...]
     date: dt.date | None
+    numbered: str = ""
 
 
 def new(
@@ -88,22 +91,27 @@ def new(
     """
     folder = settings.usecases / name
     _require_new(folder)
-    sheets = _sheets(files)
     answers = _Asked(wishes, ask or (lambda question, default: default), ask is None)
-    said, rows = answers.all(name, sheets[0])
-    made = draft(said, [rows, *sheets[1:]])
-    _require_sound(name, made.text, settings.usecases)
-    copies = answers.copies(settings.landing)
-    folder.mkdir(parents=True)
-    path = folder / "usecase.yaml"
-    path.write_text(made.text, encoding="utf-8")
-    today = dt.datetime.now(ZoneInfo(said.timezone)).date()
-    date = made.start if made.start > today else None
-    if not copies:
-        wanted = tuple((each.path, landing(name, each)) for each in sheets)
-        return Written(path, made, (), wanted, date)
-    delivered = tuple(_deliver(settings, name, each) for each in sheets)
-    return Written(path, made, delivered, (), date)
+    with tempfile.TemporaryDirectory() as place:
+        rows, *others = _sheets(files)
+        said, rows = answers.all(name, rows, Path(place))
+        sheets = [rows, *others]
+        made = draft(said, sheets)
+        _require_sound(name, made.text, settings.usecases)
+        copies = answers.copies(settings.landing)
+        if said.numbered and not copies:
+            raise _no_key(rows)
+        folder.mkdir(parents=True)
+        path = folder / "usecase.yaml"
+        path.write_text(made.text, encoding="utf-8")
+        today = dt.datetime.now(ZoneInfo(said.timezone)).date()
+        date = made.start if made.start > today else None
+        if not copies:
+            wanted = tuple((each.path, landing(name, each)) for each in sheets)
+            return Written(path, made, (), wanted, date)
+        delivered = tuple(_deliver(settings, name, each) for each in sheets)
+        added = NUMBER if said.numbered else ""
+        return Written(path, made, delivered, (), date, added)
 
 
 def _require_new(folder: Path) -> None:
@@ -137,11 +145,17 @@ class _Asked:
     ask: Ask
     nobody: bool
 
-    def all(self, name: str, rows: Sheet) -> tuple[Answers, Sheet]:
-        """The answers, and the rows with the column of days as they are meant."""
+    def all(self, name: str, rows: Sheet, place: Path) -> tuple[Answers, Sheet]:
+        """The answers, and the rows with their numbers and the column of days as they are meant.
+
+        Args:
+            place: a folder for a copy with numbers, if nothing names the rows.
+        """
         column = self._column("target", "Which column is to be predicted?", rows)
         found = target(rows.columns[column], rows.frame[column], self.wishes.type)
         key = self._key(rows, column)
+        if is_numbered := key is None:
+            rows, key = numbered(rows, place), (NUMBER,)
         day = self._day(rows, key, column)
         if day:
             rows = replace(rows, columns={**rows.columns, day.name: day})
@@ -153,7 +167,7 @@ class _Asked:
         zone = self._zone()
         at = moment(max(each.st_mtime_ns for each in [rows.path.stat()]) // 1000)
         arrived = at.astimezone(ZoneInfo(zone))
-        return Answers(name, question, owner, zone, found, key, date, arrived), rows
+        return Answers(name, question, owner, zone, found, key, date, arrived, is_numbered), rows
 
     def copies(self, landing: str) -> bool:
         """Whether the files are to be put where the use case looks for them."""
@@ -175,7 +189,8 @@ class _Asked:
         said = self.wishes.target or self.ask(question, likely(list(rows.columns)))
         return _one_of(rows, said, flag)
 
-    def _key(self, rows: Sheet, target: str) -> tuple[str, ...]:
+    def _key(self, rows: Sheet, target: str) -> tuple[str, ...] | None:
+        """The columns that name a row; None if they are to be numbered."""
         others = {
             name: each
             for name, each in rows.columns.items()
@@ -183,10 +198,12 @@ class _Asked:
         }
         found = candidates(rows.frame, others)
         if not (said := self.wishes.key):
-            if self.nobody and not found:
-                raise _no_key(rows)
-            default = ",".join(found[0]) if found else ""
-            said = tuple(self.ask("Which columns name a row?", default).split(","))
+            default = ",".join(found[0]) if found else NONE
+            said = tuple(
+                self.ask("Which columns name a row? none: number them", default).split(",")
+            )
+        if said == (NONE,):
+            return None
         key = tuple(_one_of(rows, each.strip(), "key") for each in said)
         if target in key:
             raise WrongUsage(f"{target!r} is to be predicted.", "Leave it out of --key.")
@@ -206,8 +223,8 @@ class _Asked:
                 if each.type == "date" and each.distinct > 1 and not each.missing
             ]
             possible = (name for name in (*key, *days) if name in days and name != target)
-            said = self.ask("Which column is the day that a row is of?", next(possible, NO_DAY))
-        if said == NO_DAY:
+            said = self.ask("Which column is the day that a row is of?", next(possible, NONE))
+        if said == NONE:
             return None
         column = rows.columns[_one_of(rows, said, "date")]
         is_day = column.type == "date" or column.has_no_zone
@@ -258,9 +275,8 @@ def _one_of(rows: Sheet, said: str, flag: str) -> str:
 
 def _no_key(rows: Sheet) -> Refused:
     return Refused(
-        f"No column of {rows.path.name}, and no few together, name a row: each has values that "
-        "come twice, or is missing in some rows.",
-        "Add a column with an identifier to the file, or give the columns with --key.",
+        f"No column of {rows.path.name} names a row, and only in a copy its rows are numbered.",
+        f"Give --copy, or add a column {NUMBER} to the file, or name columns with --key.",
     )
 
 
@@ -278,7 +294,7 @@ def _require_unique(rows: Sheet, key: tuple[str, ...]) -> None:
         raise Refused(
             f"{int(twice.sum()):,} rows of {rows.path.name} have the same {named} as one before "
             f"them, such as {example}.",
-            "Give more columns with --key, or take the repeated rows out.",
+            "Give more columns with --key, take the repeated rows out, or number all: --key none.",
         )
 
 

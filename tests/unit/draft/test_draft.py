@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -309,7 +310,7 @@ def test_amounts_that_happen_to_differ_name_no_row(settings: Settings, tmp_path:
     amounts = [n * n + 7 for n in range(60)]
     text = "cents,shop,sold\n" + "".join(f"{cents},s{cents % 5},{cents % 2}\n" for cents in amounts)
     path = written(tmp_path, text)
-    with pytest.raises(Refused, match="no few together, name a row"):
+    with pytest.raises(Refused, match="only in a copy its rows are numbered"):
         drafted(settings, path, target="sold")
     spec, _ = drafted(settings, path, target="sold", key=("cents",))
     assert spec["entity"]["key"] == ["cents"]
@@ -351,12 +352,51 @@ def test_ends_of_numbers_have_room_on_both_sides(
     assert {name: depth[name] for name in ends} == ends
 
 
-def test_without_a_key_it_is_refused(settings: Settings, tmp_path: Path) -> None:
-    path = written(tmp_path, "a,b\n" + "1,2\n2,3\n" * 20)
-    with pytest.raises(Refused, match="no few together, name a row"):
+LINES = [(n % 3, n % 7 - 3, ("a", 'b "b"', "c\nd")[n % 3]) for n in range(40)]
+FRAME = pd.DataFrame(LINES, columns=["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("f.csv", b"\xef\xbb\xbf" + FRAME.to_csv(index=False, lineterminator="\r\n").encode()),
+        ("f.csv.gz", gzip.compress(FRAME.to_csv(index=False, sep=";").encode())),
+        ("f.jsonl", FRAME.to_json(orient="records", lines=True).encode()),
+        ("f.parquet", FRAME.to_parquet()),
+    ],
+)
+def test_rows_that_nothing_names_are_numbered_in_the_copy(
+    settings: Settings, tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = written(tmp_path, content, name)
+    os.utime(path, (1_704_200_000, 1_704_200_000))
+    spec, made = drafted(settings, path, target="b", type="regression", copy=True)
+    assert (spec["entity"]["key"], spec["sources"]["f"]["key"]) == (["row_id"], ["row_id"])
+    assert path.read_bytes() == content
+    (delivered,) = (Path(settings.landing) / each for each in made.delivered)
+    assert delivered.stat().st_mtime == 1_704_200_000
+    found, before = sheet(delivered, "f").frame, sheet(path, "f").frame
+    assert found["row_id"].tolist() == [str(n) for n in range(1, 41)]
+    assert found.drop(columns="row_id").equals(before)
+    assert "row_id is the row's number in f." in made.path.read_text()
+
+
+def test_without_a_key_and_a_copy_it_is_refused(settings: Settings, tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b\n" + "1,2\n2,3\n2,2\n" * 20)
+    with pytest.raises(Refused, match="only in a copy its rows are numbered"):
         drafted(settings, path, target="b")
-    with pytest.raises(Refused, match="have the same a as one before them, such as 1"):
+    with pytest.raises(Refused, match="have the same a as one before them, such as 2"):
         drafted(settings, path, target="b", key=("a",))
+    spec, _ = drafted(settings, path, target="b", key=("none",), copy=True)
+    assert features(spec) == {"a"}
+
+
+def test_a_number_that_does_not_name_rows_is_no_reason_for_another(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "row_id,b\n" + "1,2\n2,3\n" * 20)
+    with pytest.raises(Refused, match=r"row_id of file\.csv does not name its rows"):
+        drafted(settings, path, target="b", copy=True)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +430,7 @@ def test_questions_are_asked_with_a_default(settings: Settings, tmp_path: Path) 
     spec, _ = drafted(settings, written(tmp_path, FLIGHTS, "flights.csv"), ask=ask, copy=None)
     assert spec["about"] == {"question": "What will late be?", "owner": "crew"}
     assert asked["Which column is to be predicted?"] == "late"
-    assert asked["Which columns name a row?"] == "flight"
+    assert asked["Which columns name a row? none: number them"] == "flight"
     assert asked["Which column is the day that a row is of?"] == "day"
     assert asked["In which time zone are its dates?"] == "UTC"
     assert len(asked) == 7
