@@ -13,6 +13,7 @@ from jobs.draft.features import as_values
 from jobs.draft.keys import repeated
 from jobs.draft.labels import labels
 from jobs.draft.leaks import Suspect, suspects
+from jobs.draft.parts import parts
 from jobs.draft.profile import ID
 from jobs.draft.rows import FILE, ROW, Rows, look, spread
 from jobs.draft.texts import numbers, reads, typed
@@ -246,7 +247,14 @@ class _Together:
         for fails, said, remedy in found.problems:
             yield Finding(fails, where, said, remedy)
         if found.values is not None:
+            yield from self._parts(found.values)
             yield from self._leaks(found.values, found.columns)
+
+    def _parts(self, values: pd.Series) -> Iterator[Finding]:
+        usecase = self.plan.usecase
+        if problem := parts(usecase, self.seen[usecase.label.source], values):
+            fails, said, remedy = problem
+            yield Finding(fails, _line(self.document, "split"), said, remedy)
 
     def _leaks(self, values: pd.Series, of: tuple[str, ...]) -> Iterator[Finding]:
         """Features that give the label away, which is made of some columns."""

@@ -209,6 +209,36 @@ def test_of_the_bikes_it_finds_what_gives_the_answer_away(settings: Settings) ->
     )
 
 
+def test_a_part_without_labels_is_told_before_a_training(settings: Settings) -> None:
+    landed(settings, "loans/date=2020-01-01/loans.csv", lent("2020-01-01"))
+    landed(settings, "shelves/shelves.csv", SHELVES)
+    split = "split: {by: random, validation: 0.02, holdout: 0.2}\n"
+    (problem,) = found(settings, LENDING + split)
+    assert problem.fails
+    assert str(problem) == (
+        "usecase.yaml:52: the validation part is 0.02 of 16 rows with the label false, which is "
+        "expected to be 0.32. Make split.validation larger, bring in more rows, or gather classes "
+        "by label.group."
+    )
+
+
+def test_days_of_one_file_that_are_too_few_for_the_parts_are_told(settings: Settings) -> None:
+    hours = pd.read_csv(shared_data.shared(shared_data.BIKES)).head(24 * 40)
+    hours["dteday"] = pd.to_datetime(hours["dteday"]).dt.strftime("%Y-%m-%d")
+    landed(settings, "hours/hours.csv", hours.to_csv(index=False))
+    whole = BIKES.replace("date={date}/", "").replace(
+        "    date: dteday", "    arrives: {as: snapshot}\n    date: dteday\n    known: dteday"
+    )
+    whole = whole.replace("    - registered\n    - instant\n", "")
+    (problem,) = found(settings, whole)
+    assert problem.fails
+    assert "of 43 days (2011-01-01 to 2011-02-12), and split.validation" in str(problem)
+    (settings.usecases / "lending" / "usecase.yaml").write_text(
+        whole + "split: {validation: 7 days, holdout: 7 days}\n"
+    )
+    assert looked_at(settings) == []
+
+
 def test_the_command_has_an_exit_code_and_json(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
