@@ -174,11 +174,9 @@ def drafted(found: Any, landing: str) -> None:
         say(f"  delivered: {file}")
     for path, pattern in found.wanted:
         say(f"  to do: put {path} to {landing}/{pattern}")
-    of = f" --date {found.date}" if found.date else ""
-    said = ", which is the first that can know the file" if found.date else ""
     say(
-        f"Its first date is {found.draft.start}{said}. Next: `daybreak check {name}`, then "
-        f"`daybreak trigger {name} train{of}` and `daybreak trigger {name} nightly{of}`."
+        f"Its first date is {found.draft.start}. Next: `daybreak check {name}`, then "
+        f"`daybreak trigger {name} train` and `daybreak trigger {name} nightly`."
     )
 
 

@@ -64,7 +64,6 @@ class Written:
         draft: what it says.
         delivered: the files that were put into the landing root, by their names in it.
         wanted: what is still to be put there: the file and the pattern it must match.
-        date: the first prediction date, if it has yet to come: a run must be told of it.
         numbered: the column that was added to the copy of the first file; empty if none was.
     """
 
@@ -72,7 +71,6 @@ class Written:
     draft: Draft
     delivered: tuple[str, ...]
     wanted: tuple[tuple[Path, str], ...]
-    date: dt.date | None
     numbered: str = ""
 
 
@@ -104,14 +102,12 @@ def new(
         folder.mkdir(parents=True)
         path = folder / "usecase.yaml"
         path.write_text(made.text, encoding="utf-8")
-        today = dt.datetime.now(ZoneInfo(said.timezone)).date()
-        date = made.start if made.start > today else None
         if not copies:
             wanted = tuple((each.path, landing(name, each)) for each in sheets)
-            return Written(path, made, (), wanted, date)
+            return Written(path, made, (), wanted)
         delivered = tuple(_deliver(settings, name, each) for each in sheets)
         added = NUMBER if said.numbered else ""
-        return Written(path, made, delivered, (), date, added)
+        return Written(path, made, delivered, (), added)
 
 
 def _require_new(folder: Path) -> None:

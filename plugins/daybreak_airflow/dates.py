@@ -83,9 +83,13 @@ def featured(plan: Plan, asked: Asked) -> Dates:
 
 
 def newest(plan: Plan, today: dt.date) -> dt.date:
-    """Today, or the last prediction date of a use case that has ended."""
-    end = plan.usecase.schedule.end
-    return today if end is None else min(today, end)
+    """Today; of a use case that has ended its last date, and of one that has yet to begin its first.
+
+    That is how what is known of a file that came today is predicted today: tonight's cutoff is the
+    first to know it.
+    """
+    schedule = plan.usecase.schedule
+    return max(schedule.start, today if schedule.end is None else min(today, schedule.end))
 
 
 def _chosen(plan: Plan, asked: Asked, name: str) -> dt.date:

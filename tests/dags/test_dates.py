@@ -48,6 +48,7 @@ def test_a_night_by_hand_without_a_date_is_the_newest(plan: Plan) -> None:
 
     assert night(plan, asked(params={"date": None})) == Dates.one(LAST)
     assert newest(plan, dt.date(2013, 5, 1)) == dt.date(2013, 5, 1)
+    assert newest(plan, dt.date(2012, 12, 31)) == FIRST
 
 
 def test_two_different_dates_are_refused(plan: Plan) -> None:

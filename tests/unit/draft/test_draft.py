@@ -232,27 +232,15 @@ def test_without_a_word_a_date_in_a_file_is_no_day_of_its_rows(
     assert "end" not in spec["schedule"]
 
 
-def test_the_first_date_is_named_if_it_has_yet_to_come(
+def test_what_came_after_tonight_s_cutoff_is_first_of_the_next_date(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As that of a file that came today after two, which tonight's cutoff is the first to know."""
     path = written(tmp_path, FLIGHTS, "flights.csv")
-    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-    arrived = tomorrow.replace(hour=1).timestamp()
-    os.utime(path, (arrived, arrived))
+    os.utime(path, (1_577_880_000, 1_577_880_000))
     _, made = drafted(settings, path, target="late")
-    assert made.date == made.draft.start == tomorrow.date()
+    assert made.draft.start == dt.date(2020, 1, 2)
     display.drafted(made, settings.landing)
-    commands = capsys.readouterr().out.replace("\n", " ")
-    assert f"trigger mine train --date {made.date}`" in commands
-    assert f"trigger mine nightly --date {made.date}`" in commands
-
-
-def test_a_first_date_that_has_come_needs_no_naming(settings: Settings, tmp_path: Path) -> None:
-    path = written(tmp_path, FLIGHTS, "flights.csv")
-    os.utime(path, (0, 0))
-    _, made = drafted(settings, path, target="late")
-    assert made.date is None
+    assert "Its first date is 2020-01-02." in capsys.readouterr().out
 
 
 def test_what_is_filled_only_once_the_label_is_known_is_left_out_whatever_it_is(
