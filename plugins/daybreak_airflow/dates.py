@@ -83,7 +83,7 @@ def featured(plan: Plan, asked: Asked) -> Dates:
 
 
 def newest(plan: Plan, today: dt.date) -> dt.date:
-    """Today; of a use case that has ended its last date, and of one that has yet to begin its first.
+    """Today, or the last date of a use case that has ended, or the first of one yet to begin.
 
     That is how what is known of a file that came today is predicted today: tonight's cutoff is the
     first to know it.
