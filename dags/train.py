@@ -31,13 +31,15 @@ from daybreak_airflow.wiring import date_field, declared, use_case_dag
 TRAINED = {"run_id": "{{ ti.xcom_pull(task_ids='learning.train')['facts']['run_id'] }}"}
 
 for plan in declared().plans:
+    # Who starts a run may ask for a person's approval, but not waive what the use case requires.
+    approval = plan.usecase.promote.approval
     form = {
         "cutoff": date_field("Cutoff", "Train on what was known on this date. Empty: the newest."),
         "holdout_until": date_field(
             "Holdout until", "Judge on the dates after the cutoff up to this one instead."
         ),
         "trials": Param(plan.usecase.model.tune.trials, type="integer", minimum=0, maximum=1000),
-        "approval": Param(plan.usecase.promote.approval, type="string", enum=["auto", "required"]),
+        "approval": Param(approval, type="string", enum=sorted({approval, "required"})),
     }
     with use_case_dag(plan, "train", plan.usecase.schedule.train_cron, __doc__, form):
         past = {"use_case": plan.name, "when": history}

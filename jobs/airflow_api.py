@@ -156,6 +156,9 @@ class AirflowApi:
         """Wait for a run to end, and say each task's state as it changes.
 
         A run that asks a person is not waited for, and is given as it is, running.
+
+        Raises:
+            Refused: it has not begun, because one before it asks a person.
         """
         said: dict[str, str] = {}
         while True:
@@ -166,7 +169,22 @@ class AirflowApi:
                     say(str(task))
             if run.state in FINISHED or any(task.state == ASKING for task in tasks):
                 return run
+            if run.state == "queued" and (asking := self._asking(dag)) is not None:
+                raise Refused(
+                    f"{run_id} of {dag} has not begun: {asking} comes first, and waits for a "
+                    "person's answer.",
+                    f"Answer on {self._page(dag, asking)}; the other then begins by itself.",
+                )
             time.sleep(POLL_SECONDS)
+
+    def _page(self, dag: str, run_id: str) -> str:
+        return f"{str(self.http.base_url).rstrip('/')}/dags/{dag}/runs/{run_id}"
+
+    def _asking(self, dag: str) -> str | None:
+        """The run of a DAG that waits for what a person answers, if there is one."""
+        running = self._every(f"/dags/{dag}/dagRuns", "dag_runs", {"state": ["running"]})
+        names = (str(each["dag_run_id"]) for each in running)
+        return next((n for n in names if any(t.state == ASKING for t in self.tasks(dag, n))), None)
 
     def wait_backfill(self, dag: str, backfill: int, dates: Dates, say: Say) -> list[Run]:
         """Wait for a backfill's runs to end, say each as it ends, and give them by date.

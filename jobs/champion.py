@@ -50,8 +50,8 @@ def promote(plan: Plan, version: int, person: Person, against: int | None = ANY)
 
     Raises:
         Refused: there is no such version, its files are missing or were changed, a feature of it
-            may give the label away and nobody acknowledges that, or the champion is another one
-            than the person was told of.
+            may give the label away and nobody acknowledges that, the champion is another one than
+            the person was told of, or the version was taken down since.
         Unavailable: MLflow or the warehouse was lost, or somebody else decides at the moment.
     """
     client = registry.connect(plan.settings)
@@ -61,21 +61,19 @@ def promote(plan: Plan, version: int, person: Person, against: int | None = ANY)
     sentence = f"{person.name} made version {version} of {plan.name} the champion: {person.reason}"
     with champion_turn(plan.settings, plan.name), registry.reachable(plan.settings):
         before = registry.alias(client, plan.name, registry.CHAMPION)
-        if before not in (against, version) and against != ANY:
-            raise Refused(
-                f"The champion of {plan.name} is version {before or 'none'} by now, and "
-                f"{person.name} was asked about one beside {against or 'none'}.",
-                f"Train again, or say it anew: `daybreak promote {plan.name} --version {version} "
-                "--reason WHY`.",
-            )
+        if against != ANY:
+            _require_as_asked(client, plan, version, person, before, against)
+        # Recorded first: who is killed after it does the same again, and it is still one row.
+        _record(client, plan, "promote", version, before, sentence, person)
         registry.forgive(client, plan.name, version)
         registry.promote(client, plan.name, version)
-        _record(client, plan, "promote", version, before, sentence, person)
     return f"{sentence.rstrip('.')}. Before: {before or 'none'}. The next night scores with it."
 
 
 def refuse(plan: Plan, version: int, person: Person) -> str:
     """Leave a challenger that a person was asked about what it is, record why, and say it.
+
+    One that somebody has made champion meanwhile stays it, and nothing is recorded.
 
     Raises:
         Refused: there is no such version.
@@ -85,6 +83,11 @@ def refuse(plan: Plan, version: int, person: Person) -> str:
     sentence = f"{person.name} kept version {version} of {plan.name} back: {person.reason}"
     with champion_turn(plan.settings, plan.name), registry.reachable(plan.settings):
         before = registry.alias(client, plan.name, registry.CHAMPION)
+        if before == version:
+            return (
+                f"Version {version} of {plan.name} was made champion before this answer, which "
+                f"changes nothing: `daybreak demote {plan.name} --reason WHY` takes it down."
+            )
         _record(client, plan, "keep", version, before, sentence, person)
     return f"{sentence.rstrip('.')}. The champion is version {before or 'none'} as before."
 
@@ -104,7 +107,6 @@ def demote(plan: Plan, person: Person) -> str:
         if now is None:
             raise Refused(f"{plan.name} has no champion.", f"See `daybreak decisions {plan.name}`.")
         sentence = f"{person.name} took version {now} of {plan.name} down: {person.reason}"
-        # Recorded first: who is killed after it does the same again, and it is still one row.
         _record(client, plan, "demote", now, now, sentence, person)
         registry.demote(client, plan.name, now, person.reason)
     return (
@@ -144,6 +146,31 @@ def roll_back(plan: Plan, person: Person) -> str:
         registry.promote(client, name, before)
         client.delete_registered_model_alias(name, registry.PREVIOUS)
     return f"{sentence.rstrip('.')}. The next night scores with it."
+
+
+def _require_as_asked(
+    client: MlflowClient,
+    plan: Plan,
+    version: int,
+    person: Person,
+    before: int | None,
+    against: int | None,
+) -> None:
+    """Refuse an answer that was given of something else than there is by now."""
+    anew = f"`daybreak promote {plan.name} --version {version} --reason WHY`."
+    if before not in (against, version):
+        raise Refused(
+            f"The champion of {plan.name} is version {before or 'none'} by now, and "
+            f"{person.name} was asked about one beside {against or 'none'}.",
+            f"Train again, or say it anew: {anew}",
+        )
+    why = registry.version_of(client, plan.name, version).tags.get(registry.DEMOTED)
+    if why is not None:
+        raise Refused(
+            f"Version {version} of {plan.name} was taken down after {person.name} was asked about "
+            f"it: {why}",
+            f"If it is to score all the same, say it anew: {anew}",
+        )
 
 
 def _require_acknowledged(client: MlflowClient, plan: Plan, version: int, person: Person) -> None:

@@ -68,10 +68,15 @@ def _train(plan: Plan, say: Callable[[str], None]) -> None:
         # Airflow has gone on with what a demo began that was killed.
         run = airflow.unfinished(dag, asked) or airflow.trigger(dag, asked)
         ended = airflow.wait(dag, run, say)
+        page = f"{plan.settings.airflow_url}/dags/{dag}/runs/{run}"
+        if ended.state == "running":
+            raise Refused(
+                f"{run} of {dag} asks a person about the challenger.",
+                f"Answer on {page}, then run the demo again.",
+            )
         if ended.state != "success":
             raise Refused(
-                f"{run} of {dag} failed: {' '.join(airflow.failures(dag, run))}",
-                f"See {plan.settings.airflow_url}/dags/{dag}/runs/{run}.",
+                f"{run} of {dag} failed: {' '.join(airflow.failures(dag, run))}", f"See {page}."
             )
 
 

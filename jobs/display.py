@@ -76,7 +76,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
         drawn.add_row(*[_cell(cell) for cell in row])
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(drawn)
+    # What a person or a file wrote is shown as it is, brackets and all.
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, highlight=False, markup=False).print(drawn)
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jobs.learning.candidates.kinds import SIMPLEST_FIRST
 from jobs.learning.evaluation import CandidateResult, Evaluation, SliceResult
 from jobs.learning.holdout import Holdout, Scored
@@ -44,6 +47,8 @@ def evaluate(
     main = {name: values[metric] for name, values in found.items()}
     decides = target.metrics[metric]
     challenger = _challenger(decides, main, confidence)
+    slices = _rows_of_slices(holdout)
+    large = {part: rows for part, rows in slices.items() if rows.sum() >= SMALLEST_SLICE}
     return Evaluation(
         target=target.type,
         metric=metric,
@@ -63,7 +68,8 @@ def evaluate(
             for name, other in main.items()
             if name != challenger
         },
-        slices=_slices(holdout, models, challenger, draws, target, metric, confidence),
+        slices=_slices(holdout, large, models, challenger, draws, target, metric, confidence),
+        small_slices=len(slices) - len(large),
     )
 
 
@@ -101,8 +107,18 @@ def _candidate(
     )
 
 
+def _rows_of_slices(holdout: Holdout) -> dict[tuple[str, str], NDArray[np.bool_]]:
+    """Which rows are in each slice, by its name and value; a row without a value is in none."""
+    return {
+        (name, value): values == value
+        for name, values in holdout.slices.items()
+        for value in sorted({value for value in values if value is not None})
+    }
+
+
 def _slices(
     holdout: Holdout,
+    rows: Mapping[tuple[str, str], NDArray[np.bool_]],
     models: Mapping[str, Scored],
     challenger: str,
     draws: Resamples,
@@ -110,12 +126,6 @@ def _slices(
     metric: str,
     confidence: float,
 ) -> tuple[SliceResult, ...]:
-    rows = {
-        (name, value): values == value
-        for name, values in holdout.slices.items()
-        for value in sorted({value for value in values if value is not None})
-    }
-    rows = {part: chosen for part, chosen in rows.items() if chosen.sum() >= SMALLEST_SLICE}
     judged = [model for model in (challenger, CHAMPION) if model in models]
     drawn = draws.distributions(
         target,

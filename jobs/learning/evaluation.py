@@ -98,6 +98,7 @@ class Evaluation(Finding):
         resampled: what the bootstrap drew: `groups`, `dates` or `rows`.
         challenger: the simplest candidate that no other is significantly better than.
         gains: the challenger's paired gain over every other model; positive is better.
+        small_slices: how many more slices have too few rows to be judged.
         champion_version: what it would replace, None if there is no champion yet.
         champion_problem: why the champion could not be scored, None if it could.
         remark: what was asked for and the challenger could not have, such as a precision.
@@ -118,6 +119,7 @@ class Evaluation(Finding):
     candidates: tuple[CandidateResult, ...]
     gains: dict[str, Estimate]
     slices: tuple[SliceResult, ...]
+    small_slices: int = 0
     champion_version: int | None = None
     champion_problem: str | None = None
     remark: str | None = None

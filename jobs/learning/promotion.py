@@ -1,7 +1,8 @@
 """Whether the challenger may score the nights: a decision with its reason in one sentence.
 
 Three kinds of rules are asked, in this order. What speaks against the challenger keeps the
-champion; what leaves a doubt that figures cannot settle is for a person; else it is promoted.
+champion; what leaves a doubt that figures cannot settle is for a person; else it is promoted. Where
+the champion cannot be compared, all is for a person, who is told what the rules would say.
 
 An equal model must not get in by being tried often. Of the chance `1 - confidence` that one does,
 each challenger of the same champion on rows that an earlier one was judged on gets its part: 1/2,
@@ -39,7 +40,7 @@ class Decision:
 def decide(evaluation: Evaluation, rules: Promote) -> Decision:
     """Judge an evaluation by a use case's rules."""
     if evaluation.champion_problem is not None:
-        return Decision("needs_person", _unscored(evaluation))
+        return Decision("needs_person", _unscored(evaluation, rules))
     objection = _objection(evaluation, rules)
     if objection is not None:
         return Decision("keep", objection)
@@ -82,7 +83,7 @@ def _over_constant(evaluation: Evaluation) -> str | None:
     lead = evaluation.gains["constant"]
     if lead.low is not None and lead.low > 0:
         return None
-    return f"The first model ({name}) does not beat a constant: {_said(evaluation, lead)}."
+    return f"The challenger ({name}) does not beat a constant: {_said(evaluation, lead)}."
 
 
 def _over_simpler(evaluation: Evaluation) -> str | None:
@@ -170,10 +171,15 @@ def _miscalibrated(evaluation: Evaluation, rules: Promote) -> str | None:
     if found is None:
         return None
     error = found.value
-    if error is not None and error <= rules.max_calibration_error:
+    if error is None:
+        return (
+            f"How far the challenger ({evaluation.challenger}) is off as a probability "
+            f"(calibration error) is unknown, because {found.reason}."
+        )
+    if error <= rules.max_calibration_error:
         return None
     return (
-        f"The challenger ({evaluation.challenger}) is off by {error or 0:.3f} on average as a "
+        f"The challenger ({evaluation.challenger}) is off by {error:.3f} on average as a "
         f"probability (calibration error), and {rules.max_calibration_error:g} is allowed."
     )
 
@@ -221,17 +227,21 @@ def _reason(evaluation: Evaluation, rules: Promote) -> str:
 
 def _slices(evaluation: Evaluation, rules: Promote) -> str:
     judged = len(_judged(evaluation))
-    unknown = len(evaluation.slices) - judged
+    unknown = len(evaluation.slices) - judged + evaluation.small_slices
     return f"none of {judged} slices loses more than {rules.max_slice_loss:g}" + (
         f", and {unknown} more cannot be judged" if unknown else ""
     )
 
 
-def _unscored(evaluation: Evaluation) -> str:
-    return (
+def _unscored(evaluation: Evaluation, rules: Promote) -> str:
+    said = [
         f"The challenger ({evaluation.challenger}) could not be compared with champion version "
-        f"{evaluation.champion_version}: {evaluation.champion_problem} A person must decide."
-    )
+        f"{evaluation.champion_version}: {evaluation.champion_problem}",
+        _objection(evaluation, rules),
+        _doubt(evaluation, rules),
+        "A person must decide.",
+    ]
+    return " ".join(filter(None, said))
 
 
 def bought(evaluation: Evaluation) -> str:

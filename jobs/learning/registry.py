@@ -267,17 +267,22 @@ def look(
 ) -> int:
     """The how-manieth challenger of a champion a run has on a holdout with any of its rows.
 
-    Only those count that were decided on, and the run itself does not.
+    Only those count that were decided on before: the run itself does not, nor what was registered
+    after it, so that a run that is judged again is the same one.
 
     Args:
         days: first and last of the holdout; None where it has the same entities on all days.
     """
     same = f"name = '{use_case}' and tags.`{AGAINST}` = '{champion}'"
     first, last = days or ("", "9")
+    own = [int(found.version) for found in _versions_of(client, use_case, run)]
     earlier = {
         found.run_id
         for found in client.search_model_versions(same)
-        if found.tags[FIRST] <= last and found.tags[LAST] >= first
+        if found.tags[FIRST] <= last
+        and found.tags[LAST] >= first
+        # Whoever decides does it in turn, and registers first.
+        and int(found.version) < min(own, default=int(found.version) + 1)
     }
     return 1 + len(earlier - {run.info.run_id})
 

@@ -151,6 +151,7 @@ def train(
         sentence=(
             f"{len(trained.models)} candidates learned from {rows_learned}; on validation {best} "
             f"is best, with {said}.{_searched(trained.tuning)}"
+            + "".join(f" {leak}" for leak in trained.leaks)
         ),
         rows=trained.rows,
         facts={"run_id": run_id},
@@ -193,15 +194,12 @@ def evaluate(ctx: Context) -> StepResult:
             confidence=ctx.plan.usecase.promote.confidence,
             seed=ctx.plan.usecase.model.seed,
         )
-        look, took = 1, _took(ctx, rows, models)
-        if champion is not None:
-            days = (judged.first, judged.last) if learned.cut is None else None
-            look = registry.look(client, ctx.plan.name, run, champion, days)
+        judged = judged.model_copy(update={"champion_version": champion})
+        took = _took(ctx, rows, models)
         found = judged.model_copy(
             update={
-                "champion_version": champion,
                 "champion_problem": problem,
-                "look": look,
+                "look": _look(client, ctx.plan.name, run, judged, learned.cut),
                 "leaks": learned.leaks,
                 "labels": learned.quality,
                 "remark": models[judged.challenger].remark,
@@ -238,8 +236,8 @@ def evaluate(ctx: Context) -> StepResult:
 def promote(ctx: Context) -> StepResult:
     """Register the challenger of the latest training and decide whether it becomes champion.
 
-    Options: `approval` (`auto` or `required`) instead of the use case's own, and `run_id` as for
-    `evaluate`. Done again it registers nothing twice.
+    Options: `approval` (`required`: a person has the last word, as if the use case said so), and
+    `run_id` as for `evaluate`. Done again it registers nothing twice.
 
     Raises:
         Refused: the training was not evaluated, or against another champion than today's, or it
@@ -260,10 +258,15 @@ def promote(ctx: Context) -> StepResult:
         now = registry.alias(client, name, registry.CHAMPION)
         if now not in (found.champion_version, version):
             raise Refused(
-                f"The champion of {name} is version {now} now, but the evaluation compared with "
-                f"{found.champion_version}.",
+                f"The champion of {name} is version {now or 'none'} now, but the evaluation "
+                f"compared with {found.champion_version or 'none'}.",
                 f"Evaluate again: `daybreak run evaluate {name} --date {ctx.date}`.",
             )
+        if found.champion_version is not None:
+            # Other challengers of it may have been decided on since the evaluation.
+            cut = learned_of(client, run.info.run_id).cut
+            look = _look(client, name, run, found, cut)
+            found = found.model_copy(update={"look": look})
         decision = _decision(client, name, version, found, _rules(ctx))
         sentence = decision.sentence
         if decision.status == "needs_person":
@@ -279,9 +282,10 @@ def promote(ctx: Context) -> StepResult:
             name,
             version,
             {
-                registry.AGAINST: str(found.champion_version or ""),
                 registry.FIRST: found.first,
                 registry.LAST: found.last,
+                # Who looks for it reads the days, too: a kill in between must not leave it alone.
+                registry.AGAINST: str(found.champion_version or ""),
                 registry.REASON: sentence,
                 registry.DECISION: decision.status,
             },
@@ -304,6 +308,14 @@ def promote(ctx: Context) -> StepResult:
     )
 
 
+def _look(client: MlflowClient, name: str, run: Run, found: Evaluation, cut: Cut | None) -> int:
+    """The how-manieth challenger of its champion a run has on rows of its holdout."""
+    if found.champion_version is None:
+        return 1
+    days = (found.first, found.last) if cut is None else None
+    return registry.look(client, name, run, found.champion_version, days)
+
+
 def _decision(
     client: MlflowClient, name: str, version: int, found: Evaluation, rules: Promote
 ) -> Decision:
@@ -323,9 +335,10 @@ def _best(trained: Trained, metric: str) -> tuple[str, str]:
 
 
 def _rules(ctx: Context) -> Promote:
-    """The use case's rules; a run's form may ask for a person's approval, or waive it."""
+    """The use case's rules; a run's form may ask for a person's approval, but not waive it."""
     rules = ctx.plan.usecase.promote
-    return rules.model_copy(update={"approval": ctx.options.get("approval") or rules.approval})
+    required = "required" in (rules.approval, ctx.options.get("approval"))
+    return rules.model_copy(update={"approval": "required" if required else "auto"})
 
 
 def _split(ctx: Context) -> Split:

@@ -38,7 +38,7 @@ SELECT %(use_case)s, %(outcome)s, %(sentence)s, %(challenger)s, %(champion)s, %(
 WHERE NOT EXISTS (
     SELECT 1 FROM monitoring.decisions same
     WHERE use_case = %(use_case)s AND run_id = %(run_id)s AND outcome = %(outcome)s
-      AND by = %(by)s AND reason = %(reason)s AND run_id <> ''
+      AND by = %(by)s AND reason = %(reason)s AND sentence = %(sentence)s AND run_id <> ''
       AND NOT EXISTS (
           SELECT 1 FROM monitoring.decisions later
           WHERE later.use_case = same.use_case AND later.id > same.id
@@ -89,7 +89,7 @@ def record_decision(
     ruled: str = "",
     acknowledged: Sequence[str] = (),
 ) -> None:
-    """Write a decision, once as long as no other champion was decided on since.
+    """Write a decision, once as long as it says the same and no champion was decided on since.
 
     Args:
         settings: where the warehouse is.

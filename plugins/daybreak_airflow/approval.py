@@ -60,9 +60,10 @@ class ChallengerApproval(ApprovalOperator):
         if facts["status"] != NEEDS_PERSON:
             raise AirflowSkipException("The rules have decided.")
         self.subject = f"May version {facts['model_version']} of {self.use_case} score the nights?"
-        self.body = f"{found['sentence']}\n\n[Its report]({facts['page']})"
-        if facts["evaluation"]["leaks"]:
-            self.body += "\n\nWho approves it says that what it knows is known in time."
+        self.body = f"{_as_text(found['sentence'])}\n\n[Its report]({facts['page']})"
+        if leaks := facts["evaluation"]["leaks"]:
+            known = "".join(f"\n- {_as_text(leak)}" for leak in leaks)
+            self.body += f"\n\nWho approves it says that this is known in time:\n{known}"
         super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -110,6 +111,11 @@ class AnswerOperator(BaseOperator):
             raise error.with_traceback(None) from None
         self.log.info(sentence)
         return sentence
+
+
+def _as_text(sentence: str) -> str:
+    """A sentence for a page of Markdown: values of slices are in it, which come from files."""
+    return sentence.replace("<", "&lt;").replace("[", r"\[")
 
 
 def _reason(answer: dict[str, Any], approved: bool) -> str:

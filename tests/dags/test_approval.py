@@ -84,10 +84,23 @@ def test_a_person_reads_why_and_holds_no_worker(
     assert plain["options"] == ["Approve", "Reject"]
     assert plain["defaults"] == ["Reject"]
     assert set(plain["params"]) == {"reason"}
-    assert leaky["body"].endswith("Who approves it says that what it knows is known in time.")
+    assert leaky["body"].endswith(
+        "Who approves it says that this is known in time:\n\n- The feature temp alone tells all."
+    )
     # The next training comes after a week, and waits for this one.
     assert approve.response_timeout == dt.timedelta(days=6)
     assert approve.execution_timeout is None
+
+
+def test_what_a_file_says_of_a_slice_is_no_markup(
+    dags: dict[str, DAG], asked: list[dict[str, Any]]
+) -> None:
+    from airflow.sdk.exceptions import TaskAwaitingInput
+
+    hostile = {**decided(), "sentence": "It loses where origin is [here](http://x) <b>."}
+    with pytest.raises(TaskAwaitingInput):
+        dags["flight_delay__train"].get_task(APPROVE).execute(context(promote=hostile))
+    assert asked[0]["body"].startswith(r"It loses where origin is \[here](http://x) &lt;b>.")
 
 
 def test_a_refusal_is_handed_on_and_skips_nothing(dags: dict[str, DAG]) -> None:

@@ -101,6 +101,11 @@ def test_a_decision_is_recorded_once_with_its_evidence(settings: Settings) -> No
     record_decision(settings, "decided", facts, sentence="No.", by="ann", reason="holiday")
     count = "SELECT count(*) FROM monitoring.decisions WHERE use_case = 'decided'"
     assert _rows(settings, count) == [(2,)]
+    # An evaluation with more labels may come to the same for another reason.
+    kept = {**facts, "run_id": "r2", "status": "keep"}
+    for sentence in ("It is no better.", "It is no better.", "It is worse."):
+        record_decision(settings, "decided", kept, sentence=sentence)
+    assert _rows(settings, count) == [(4,)]
 
 
 def test_the_same_override_after_another_champion_is_recorded_again(settings: Settings) -> None:

@@ -101,6 +101,11 @@ def test_check_takes_what_is_sound(
     assert [line[:2] for line in others] == ["! ", "! "]
 
 
+def test_a_table_shows_what_a_person_wrote_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    display.table("Decisions", ["reason"], [("[red] alert [/b]",)])
+    assert "[red] alert [/b]" in capsys.readouterr().out
+
+
 def test_folds_are_of_all_rows_and_not_of_a_cutoff(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

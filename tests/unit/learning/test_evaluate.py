@@ -60,6 +60,7 @@ def test_the_champion_is_compared_but_no_candidate(case):
 def test_small_slices_are_left_out(case):
     found = judged(case, constant="constant", rule="good")
     assert [(s.slice, s.value, s.rows) for s in found.slices] == [("side", "common", N - N // 40)]
+    assert found.small_slices == 1
 
 
 def test_decisions_as_scikit_learn(case):

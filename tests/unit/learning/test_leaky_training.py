@@ -39,8 +39,8 @@ NOTED = {
 }
 
 
-def decided(spark: SparkSession, home: Path, data: pd.DataFrame) -> StepResult:
-    """What a training on these rows comes to."""
+def decided(spark: SparkSession, home: Path, data: pd.DataFrame) -> tuple[StepResult, StepResult]:
+    """A training on these rows, and what it comes to."""
     settings = Settings(home=home, lake=f"{home}/lake", mlflow_url=f"sqlite:///{home}/mlflow.db")
     client = registry.connect(settings)
     client.create_experiment("late_parcel", artifact_location=str(home / "artifacts"))
@@ -48,16 +48,17 @@ def decided(spark: SparkSession, home: Path, data: pd.DataFrame) -> StepResult:
     tables = Tables(plan)
     parcels.write(spark, tables.features(), tables.labels(), data)
     context = Context(plan, Dates.one(CUTOFF), Started(spark), {})
-    train(context)
+    trained = train(context)
     evaluate(context)
-    return promote(context)
+    return trained, promote(context)
 
 
 def test_a_feature_that_tells_the_label_is_a_persons_matter(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     data = parcels.rows(days=42, per_day=30)
-    found = decided(spark, tmp_path, data.assign(weight=data["label"] * 9 + 1))
+    trained, found = decided(spark, tmp_path, data.assign(weight=data["label"] * 9 + 1))
+    assert "The feature weight alone tells yes from no" in trained.sentence
     assert found.facts["status"] == "needs_person"
     assert "The feature weight alone tells yes from no in 100.0% of pairs" in found.sentence
     assert "--version 1 --acknowledge leak --reason WHY" in found.sentence
@@ -67,7 +68,7 @@ def test_a_feature_that_tells_the_label_is_a_persons_matter(
 def test_labels_dealt_out_at_random_teach_nothing(spark: SparkSession, tmp_path: Path) -> None:
     data = parcels.rows(days=42, per_day=30)
     dealt = np.random.default_rng(1).permutation(data["label"])
-    found = decided(spark, tmp_path, data.assign(label=dealt))
+    _, found = decided(spark, tmp_path, data.assign(label=dealt))
     assert found.facts["status"] == "keep"
     gains = found.facts["evaluation"]["gains"]
     assert all(gain["low"] is None or gain["low"] < 0 for gain in gains.values())

@@ -117,6 +117,8 @@ def test_slices_that_surely_lose_little_and_those_without_an_interval_stop_nobod
     found = decide(evaluation({"champion": CLEAR}, slices=slices), Promote())
     assert found.status == "promote"
     assert "none of 1 slices loses more than 0.02, and 1 more cannot be judged" in found.sentence
+    small = decide(evaluation({"champion": CLEAR}, slices=slices, small_slices=3), Promote())
+    assert "and 4 more cannot be judged" in small.sentence
 
 
 def test_of_many_slices_one_that_loses_by_chance_is_no_find():
@@ -200,6 +202,26 @@ def test_a_champion_that_cannot_be_scored_is_a_persons_matter():
     found = decide(evaluation({}, champion_version=2, champion_problem="It lacks rain."), Promote())
     assert found.status == "needs_person"
     assert "It lacks rain." in found.sentence
+
+
+def test_who_decides_without_a_comparison_is_told_what_speaks_against_it():
+    alone = {"champion_version": 2, "champion_problem": "It lacks rain."}
+    worse = decide(evaluation({"constant": UNCLEAR}, **alone), Promote())
+    assert worse.status == "needs_person"
+    assert "It lacks rain. The challenger (xgboost) does not beat a constant" in worse.sentence
+    leaky = decide(evaluation({}, **alone, leaks=("The feature temp tells all.",)), Promote())
+    assert "It lacks rain. The challenger (xgboost) may know too much: The" in leaky.sentence
+    assert leaky.sentence.endswith("A person must decide.")
+
+
+def test_a_calibration_error_that_is_unknown_is_not_said_to_be_none():
+    unknown = result("xgboost").model_copy(
+        update={"metrics": {"calibration_error": Estimate(None, reason="there are no rows")}}
+    )
+    told = evaluation({"champion": CLEAR}, candidates=(unknown, result("champion")))
+    found = decide(told, Promote())
+    assert found.status == "keep"
+    assert "(calibration error) is unknown, because there are no rows." in found.sentence
 
 
 def test_what_complexity_buys_is_its_gain_over_the_best_of_what_is_simpler():

@@ -17,10 +17,12 @@ from jobs.context import Context
 from jobs.engine import Engine
 from jobs.errors import Refused, Unavailable
 from jobs.learning import registry
+from jobs.learning.evaluation import Evaluation
 from jobs.learning.evidence import EVIDENCE, FOLDER
 from jobs.learning.fitting import parameters
+from jobs.learning.intervals import Estimate
 from jobs.learning.promotion import decide
-from jobs.learning.rebuild import Learned, require_unseen
+from jobs.learning.rebuild import Learned, log_learned, require_unseen
 from jobs.learning.train import promote
 from jobs.plan import Dates
 from jobs.settings import Settings
@@ -68,9 +70,9 @@ def trained(client: MlflowClient, status: str = "FINISHED", **tags: str) -> str:
     return run_id
 
 
-def judged(client: MlflowClient, run_id: str) -> None:
+def judged(client: MlflowClient, run_id: str, found: Evaluation | None = None) -> None:
     """Evaluate a run: its trees, of which there are no files here, may be champion."""
-    evidence = evaluated({}).model_dump_json().encode()
+    evidence = (found or evaluated({})).model_dump_json().encode()
     registry.log_files(client, run_id, {EVIDENCE: evidence}, FOLDER)
     client.set_tag(run_id, f"{registry.DIGEST}.xgboost", "0" * 64)
 
@@ -121,6 +123,18 @@ def test_an_evaluation_is_shown_with_the_decision_that_was_made(
     assert "daybreak promote" in shown.sentence
 
 
+def test_an_approval_that_the_use_case_requires_is_not_waived_by_a_form(
+    client: MlflowClient, settings: Settings
+) -> None:
+    run_id = trained(client)
+    judged(client, run_id)
+    plan = parcels.plan(settings, promote={"approval": "required"})
+    for asked in ({"approval": "auto"}, {}):
+        options = {"run_id": run_id, **asked}
+        found = promote(Context(plan, Dates.one(CUTOFF), Engine(settings), options))
+        assert found.facts["status"] == "needs_person"
+
+
 def test_trainings_whose_process_is_gone_are_marked_as_killed(client: MlflowClient) -> None:
     gone = trained(client, "RUNNING", **{registry.ATTEMPT: "gone"})
     trial = registry.start_run(client, NAME, "trial 0", {}, parent=gone)
@@ -135,22 +149,24 @@ def test_trainings_whose_process_is_gone_are_marked_as_killed(client: MlflowClie
     assert registry.close_killed(client, "never_trained", lambda _: False) == ()
 
 
+LEARNED = Learned(
+    features=0,
+    labels=0,
+    first=parcels.START,
+    last=HOLDOUT.first - dt.timedelta(days=1),
+    known_at=dt.datetime(2024, 2, 12, tzinfo=dt.UTC),
+    columns=(),
+    rows=1,
+    sha256="",
+)
+
+
 def test_a_champion_is_not_judged_on_days_that_it_learned_from() -> None:
-    learned = Learned(
-        features=0,
-        labels=0,
-        first=parcels.START,
-        last=HOLDOUT.first - dt.timedelta(days=1),
-        known_at=dt.datetime(2024, 2, 12, tzinfo=dt.UTC),
-        columns=(),
-        rows=1,
-        sha256="",
-    )
-    require_unseen(learned, HOLDOUT)
+    require_unseen(LEARNED, HOLDOUT)
     with pytest.raises(Refused, match="up to 2024-01-30, and the holdout begins on 2024-01-30"):
-        require_unseen(learned.model_copy(update={"last": HOLDOUT.first}), HOLDOUT)
+        require_unseen(LEARNED.model_copy(update={"last": HOLDOUT.first}), HOLDOUT)
     # A champion of a later year is fair on an older holdout.
-    require_unseen(learned, Dates(dt.date(2023, 1, 1), dt.date(2023, 12, 31)))
+    require_unseen(LEARNED, Dates(dt.date(2023, 1, 1), dt.date(2023, 12, 31)))
 
 
 def test_all_that_was_chosen_is_among_the_parameters(settings: Settings) -> None:
@@ -288,6 +304,43 @@ def test_a_rollback_that_was_killed_is_ended_by_the_next(
     assert champion_and_previous(client) == (1, None)
 
 
+def test_a_promotion_that_was_killed_still_knows_the_champion_before(
+    client: MlflowClient, settings: Settings, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(client, 2)
+    plan, ann = parcels.plan(settings), Person("it is better", by="ann")
+    champion.promote(plan, 1, ann)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.champion.record_decision", killed)
+        with pytest.raises(KeyboardInterrupt):
+            champion.promote(plan, 2, ann)
+    champion.promote(plan, 2, ann)
+    assert champion_and_previous(client) == (2, 1)
+    assert turn.last["champion_before"] == 1
+
+
+def test_an_answer_that_comes_after_another_s_word_changes_nothing(
+    client: MlflowClient, settings: Settings, turn: Turn
+) -> None:
+    registered(client, 2)
+    plan, ann = parcels.plan(settings), Person("why", by="ann")
+    champion.promote(plan, 1, ann)
+    champion.promote(plan, 2, ann)
+    # Nobody answered in Airflow, because somebody promoted it by the command line.
+    said = champion.refuse(plan, 2, Person("nobody answered within 6 days", by="nobody"))
+    assert said.startswith("Version 2 of late_parcel was made champion before this answer")
+    assert turn.recorded == ["promote", "promote"]
+    champion.roll_back(plan, Person("too high", by="bob"))
+    # The task of the answer is cleared.
+    with pytest.raises(Refused, match="was taken down after ann was asked about it: too high"):
+        champion.promote(plan, 2, ann, against=1)
+    assert champion_and_previous(client) == (1, None)
+
+
 def test_a_champion_that_was_taken_down_is_not_put_up_again_by_its_step(
     client: MlflowClient, settings: Settings, turn: Turn
 ) -> None:
@@ -353,9 +406,60 @@ def test_challengers_are_counted_that_met_a_champion_on_days_of_the_holdout(
         for run_id in runs
     ]
     # The third met it on other days, the fourth met another; who is judged again is no new one.
-    assert looks == [2, 2, 3, 3, 3]
+    assert looks == [1, 2, 3, 3, 3]
+    not_registered = client.get_run(trained(client))
+    assert registry.look(client, NAME, not_registered, 7, ("01-15", "02-11")) == 3
     new = client.get_run(runs[4])
     assert registry.look(client, NAME, new, 7, ("02-05", "03-01")) == 2
     assert registry.look(client, NAME, new, 8, ("01-01", "03-10")) == 1
     # The same entities are held out on all days.
     assert registry.look(client, NAME, new, 7, None) == 4
+
+
+@pytest.fixture
+def champion_1(client: MlflowClient) -> None:
+    registered(client)
+    registry.promote(client, NAME, 1)
+
+
+def challenging(client: MlflowClient) -> str:
+    """A run that was evaluated as the first challenger of version 1, with a gain."""
+    run_id = trained(client)
+    gain = {"champion": Estimate(0.02, 0.004, 0.036)}
+    judged(client, run_id, evaluated(gain, champion_version=1))
+    log_learned(client, run_id, LEARNED)
+    return run_id
+
+
+def test_a_challenger_is_counted_when_it_is_decided_on(
+    client: MlflowClient, settings: Settings, champion_1: None
+) -> None:
+    # All are evaluated before any of them is decided on.
+    runs = [challenging(client) for _ in range(6)]
+    asked = {"approval": "required"}
+    found = [promote(context(settings, run_id=run_id, **asked)) for run_id in runs]
+    assert [each.facts["status"] for each in found] == [*["needs_person"] * 2, *["keep"] * 4]
+    assert "of which 6 challengers of it were judged on some" in found[5].sentence
+    assert found[5].facts["evaluation"]["look"] == 6
+    # Decided on again, as after a kill, it is what it was.
+    assert promote(context(settings, run_id=runs[1], **asked)) == found[1]
+
+
+def test_a_decision_that_was_killed_stops_nobody_else(
+    client: MlflowClient, settings: Settings, champion_1: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = challenging(client), client.get_run(challenging(client))
+    whole = registry.tag_version
+    for left in range(6):
+
+        def killed(*args: Any, left: int = left) -> None:
+            *which, tags = args
+            whole(*which, dict(list(tags.items())[:left]))
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "tag_version", killed)
+            with pytest.raises(KeyboardInterrupt):
+                promote(context(settings, run_id=one, approval="required"))
+        found = registry.look(client, NAME, other, 1, ("2024-01-01", "2024-01-28"))
+        assert found == (1 if left < 3 else 2)
