@@ -242,6 +242,7 @@ def test_a_mended_rule_replayed_gives_what_a_clean_load_gives(
     spark = night.box.context.engine.session()
     quarantined = night.tables.quarantine("actuals").read(spark).count()
     assert quarantined > 50
+    print(f"{quarantined} rows of the actuals in quarantine, and replayed")
     assert not night.state("gold.features").items() <= clean.state.items()
 
     replay = night.daybreak("quarantine", "replay", "flight_delay", "--rule", "range", "--json")
