@@ -152,6 +152,64 @@ def test_where_no_part_is_worse_hardly_any_is_found():
     assert sum(one.found > 0 for one in found) <= 6
 
 
+def of_days(seed: int) -> tuple[Sample, np.ndarray]:
+    """Rows whose losses differ by day, with two numbers and a holiday that say no more than the
+    day, and are in no way connected with how much is lost.
+    """
+    rng = np.random.default_rng(seed)
+    day = np.repeat(np.arange(DAYS), EACH)
+    labels = np.abs(rng.normal(size=DAYS)[day] + rng.normal(scale=0.3, size=N))
+    columns = {
+        "wind": rng.normal(size=DAYS)[day],
+        "heat": rng.normal(size=DAYS)[day],
+        "holiday": pa.array(np.where(np.isin(day, rng.choice(DAYS, 4)), "yes", "no")),
+    }
+    return Sample(pa.table(columns), labels, Scored(np.zeros(N)), day), day
+
+
+def test_what_differs_by_day_is_not_found_in_what_only_tells_the_day():
+    # Parts of 7 of 28 days and of 4 of them; by rows they all are far apart.
+    found = [worst(Regression(), of_days(seed)[0], ("wind", "heat"), ("holiday",), 0.95)
+             for seed in range(40)]  # fmt: skip
+    assert all(one is None or one.found == 0 for one in found)
+
+
+def test_a_part_of_many_days_is_judged_by_its_days():
+    hits = 0
+    for seed in range(60):
+        rows, day = of_days(seed)
+        wind = np.random.default_rng(seed).permutation(DAYS)[day] < 12
+        table = pa.table({"wind": wind.astype(float)})
+        one = worst(Regression(), replace(rows, table=table), ("wind",), (), 0.95)
+        assert one.looked_at == 2
+        hits += one.found > 0
+    assert hits <= 6
+
+
+def test_a_flag_that_is_rarely_set_is_looked_at():
+    rows = sample()
+    flag = (np.arange(N) % 9 == 0).astype(float)
+    spoilt = np.where(flag == 1, 1 - (rows.scored.scores > 0.5), rows.labels)
+    found = worst(
+        Binary(),
+        replace(rows, table=pa.table({"express": flag}), labels=spoilt),
+        ("express",),
+        (),
+        0.95,
+    )
+    assert found.looked_at == 2
+    assert [(one.value, one.rows) for one in found.worst] == [("1 or more", int(flag.sum()))]
+
+
+def test_quarters_that_lie_close_together_have_names_of_their_own():
+    rows = sample()
+    far = 2000 + np.random.default_rng(1).permutation(N) / N / 100
+    spoilt = np.where(far > 2000.0075, 1 - (rows.scored.scores > 0.5), rows.labels)
+    near = replace(rows, table=pa.table({"far": far}), labels=spoilt)
+    (one,) = worst(Binary(), near, ("far",), (), 0.95).worst
+    assert one.value == "2000.007 or more"
+
+
 def test_parts_of_few_rows_are_not_looked_at():
     rows = sample()
     few = np.arange(100)
