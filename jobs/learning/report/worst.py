@@ -75,11 +75,12 @@ def worst(
     freedom = np.array([part.freedom for part in looked_at])
     differences = np.array([part.difference for part in looked_at])
     errors = np.array([part.error for part in looked_at])
-    corrected = false_discovery_control(t.sf(differences / errors, freedom))
-    significant = np.flatnonzero(corrected <= 1 - confidence)
-    tail = (1 - confidence) * len(significant) / len(looked_at) / 2
-    reach = t.isf(tail, freedom)
-    ranked = sorted(significant.tolist(), key=lambda place: -differences[place])
+    # To both sides, as the intervals are, so that what is found is above 0 in its interval, too.
+    corrected = false_discovery_control(2 * t.sf(np.abs(differences / errors), freedom))
+    significant = corrected <= 1 - confidence
+    reach = t.isf((1 - confidence) * significant.mean() / 2, freedom)
+    worse = np.flatnonzero(significant & (differences > 0))
+    ranked = sorted(worse.tolist(), key=lambda place: -differences[place])
     return Searched(
         looked_at=len(looked_at),
         found=len(ranked),
@@ -120,7 +121,7 @@ def _compared(
         rows = int(inside.sum())
         if min(rows, len(losses) - rows) < SMALLEST_SLICE:
             continue
-        least = min(np.count_nonzero(np.bincount(drawn[side])) for side in (inside, ~inside))
+        least = min(len(np.unique(drawn[side])) for side in (inside, ~inside))
         if least < FEWEST:
             continue
         here, there = losses[inside].mean(), losses[~inside].mean()
