@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jobs.label_types import LABEL_TYPES, WORDS
 from jobs.learning.evaluate import SMALLEST_SLICE
 from jobs.learning.evaluation import CandidateResult, Confusion, Evaluation, SliceResult
-from jobs.learning.intervals import Estimate
+from jobs.learning.intervals import FEWEST, Estimate
 from jobs.learning.report import charts
-from jobs.learning.report.charts import PLOTS, Chart, Scale, chart, number
+from jobs.learning.report.charts import NOTHING, PLOTS, Chart, Scale, chart, number
 from jobs.learning.report.details import Curve, Details, Fairness, Group, Growth, WorstSlice
 from jobs.learning.targets.kinds import KINDS
 
@@ -92,6 +92,7 @@ def page(heading: Heading, found: Evaluation, details: Details) -> str:
         values=_largest(found.slices, MOST_VALUES),
         latest=details.weeks[-MOST_WEEKS:],
         smallest=SMALLEST_SLICE,
+        fewest=FEWEST,
         charts=_charts(found, details),
         gains=Scale.of(found.gains.values(), 0.0),
         slices=Scale.of([each.estimate for each in found.slices], _main(found)),
@@ -241,9 +242,9 @@ def figure(value: float | None) -> str:
     """A metric's value, with as many digits in each cell of a table, unless they were all 0."""
     if value is None or abs(value) >= LARGE:
         return number(value)
-    if 0 < abs(value) < SMALL:
+    if NOTHING < abs(value) < SMALL:
         return number(value, 2)
-    return f"{value or 0.0:.4f}".replace("-", "−")
+    return f"{value if abs(value) > NOTHING else 0.0:.4f}".replace("-", "−")
 
 
 def share(value: float | None) -> str:

@@ -264,6 +264,7 @@ def test_a_page_says_on_how_many_rows_features_were_looked_at():
     found = details(case).model_copy(update={"sampled": 1260})
     written = page(HEADING, case.found, found)
     assert "parts of 1\u202f260 rows of the holdout" in written
+    assert "fewer than 200 rows, or of fewer than 10 dates, are not looked at" in written
     assert "Of 1\u202f260 rows of the holdout, with the features" in written
 
 
@@ -358,7 +359,7 @@ def test_places_stay_within_a_cell():
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(None, "–"), (0.12346, "0.1235"), (-0.0, "0.0000"), (-1.234e-5, "−1.2e−05"), (123.4, "123.4")],
+    [(None, "–"), (0.12346, "0.1235"), (-1e-17, "0.0000"), (-1.2e-5, "−1.2e−05"), (123.4, "123.4")],
 )  # fmt: skip
 def test_figures_are_not_all_noughts(value, said):
     assert figure(value) == said
