@@ -18,14 +18,17 @@ SHARES = (1 / 8, 1 / 4, 1 / 2)
 def growth(parts: Parts, plan: Plan, cutoff: str, trained: Trained) -> Growth:
     """Fit again on shares of the rows that `trained` learned from, with its settings.
 
-    A smaller share is a part of each larger one. Recipes, rounds and calibration are fitted anew.
+    A smaller share is a part of each larger one. Recipes, rounds and calibration are fitted anew;
+    what a search found for the trees and for the linear candidate is kept.
 
     Raises:
         Unavailable: a Spark worker was lost.
     """
     usecase = plan.usecase
     settings = {n: v for n, v in trained.settings.items() if n != "rounds_kept"}
-    model = usecase.model.model_copy(update={"parameters": settings})
+    line = trained.tuning.get("linear")
+    ridge = usecase.model.ridge if line is None else line.best.settings["ridge"]
+    model = usecase.model.model_copy(update={"parameters": settings, "ridge": ridge})
     settled = replace(plan, usecase=usecase.model_copy(update={"model": model}))
     place = hash_of(f"growth {model.seed}", usecase.entity.unique)
     found = []

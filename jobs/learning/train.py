@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -136,8 +136,11 @@ def train(
             log_learned(client, run_id, learned)
             _log(client, run_id, trained, _chosen(ctx, trained))
             if ctx.plan.usecase.evaluation.learning_curve:
-                grown = growth(parts, ctx.plan, str(ctx.date), trained).model_dump_json(indent=1)
-                registry.log_files(client, run_id, {GROWTH: grown.encode()}, "")
+                with _or_failed(client, run_id):
+                    grown = growth(parts, ctx.plan, str(ctx.date), trained)
+                registry.log_files(
+                    client, run_id, {GROWTH: grown.model_dump_json(indent=1).encode()}, ""
+                )
             client.set_terminated(run_id, "FINISHED")
     best, said = _best(trained, ctx.plan.usecase.told)
     rows_learned = f"{trained.rows['train']} rows of {split.train}"
@@ -391,7 +394,7 @@ def _journal(ctx: Context, parts: Parts) -> AbstractContextManager[BaseStorage |
 def _fitted(
     ctx: Context, client: MlflowClient, run_id: str, parts: Parts, storage: BaseStorage | None
 ) -> Trained:
-    """Fit all candidates, each tuning trial in a nested run; a failure marks the run as failed."""
+    """Fit all candidates, each tuning trial in a nested run."""
     metric = target_of(ctx.plan.usecase).boosting(ctx.plan.usecase.metric).metric
 
     def record(trial: Trial) -> None:
@@ -406,8 +409,15 @@ def _fitted(
             client.log_metric(nested, "rounds", trial.rounds)
         client.set_terminated(nested, "FINISHED")
 
-    try:
+    with _or_failed(client, run_id):
         return fit_all(parts, ctx.plan, str(ctx.date), _trials(ctx), record, storage)
+
+
+@contextmanager
+def _or_failed(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Mark a run as failed if what is done for it fails."""
+    try:
+        yield
     except Exception:
         client.set_terminated(run_id, "FAILED")
         raise
@@ -541,19 +551,19 @@ def _took(ctx: Context, rows: DataFrame, models: Mapping[str, Model]) -> dict[st
 def _log_evaluation(
     client: MlflowClient, ctx: Context, run_id: str, found: Evaluation, told: Details
 ) -> None:
+    about = ctx.plan.usecase.about
+    heading = Heading(ctx.plan.name, about.question, about.owner, str(ctx.date), run_id)
+    written = page(heading, found, told).encode()
     for result in found.candidates:
         for name, value in result.metrics.items():
             if value.value is not None:
                 client.log_metric(run_id, f"holdout.{result.name}.{name}", value.value)
     client.set_tag(run_id, "daybreak.challenger", found.challenger)
-    files = {
-        EVIDENCE: found.model_dump_json(indent=1).encode(),
-        DETAILS: told.model_dump_json(indent=1).encode(),
-    }
-    registry.log_files(client, run_id, files, FOLDER)
-    about = ctx.plan.usecase.about
-    heading = Heading(ctx.plan.name, about.question, about.owner, str(ctx.date), run_id)
-    registry.log_files(client, run_id, {registry.PAGE: page(heading, found, told).encode()}, "")
+    registry.log_files(client, run_id, {registry.PAGE: written}, "")
+    # The evidence is last, because a decision needs no more: what is killed before has none.
+    for name, content in ((DETAILS, told), (EVIDENCE, found)):
+        file = {name: content.model_dump_json(indent=1).encode()}
+        registry.log_files(client, run_id, file, FOLDER)
 
 
 def _growth(client: MlflowClient, run: Run) -> Growth | None:

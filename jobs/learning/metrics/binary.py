@@ -82,7 +82,7 @@ METRICS = {
     "log_loss": Metric(log_loss, higher_is_better=False),
     "brier": Metric(brier, higher_is_better=False),
     "f1": Metric(f1, higher_is_better=True),
-    "precision": Metric(precision, higher_is_better=True),
+    "precision": Metric(precision, higher_is_better=True, undefined="nothing is said to be yes"),
     "recall": Metric(recall, higher_is_better=True),
     "calibration_error": Metric(calibration_error, higher_is_better=False),
 }

@@ -66,8 +66,8 @@ PLOTS: Mapping[str, Plot] = {
         "Calibration",
         "Mean score",
         "Share that came true",
-        "Tenths of the score. On the dashed line, of rows with a score of 0.3 three in ten come "
-        "true.",
+        "Tenths of the score, without those of fewer than 20 rows. On the dashed line, of rows "
+        "with a score of 0.3 three in ten come true.",
         share=True,
         guide="diagonal",
         drawn="dots",

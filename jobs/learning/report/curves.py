@@ -87,11 +87,12 @@ def _lift(found: Tally) -> Curve:
 
 
 def _deciles(labels: Array, scores: Array) -> Curve:
-    tenths = np.array_split(np.argsort(scores, kind="stable"), min(TENTHS, len(scores)))
-    return Curve.of(
-        np.array([scores[rows].mean() for rows in tenths]),
-        np.array([labels[rows].mean() for rows in tenths]),
-    )
+    # Equal scores stay together, so those of a constant are one point.
+    edges = np.unique(np.quantile(scores, np.arange(1, TENTHS) / TENTHS))
+    place = np.searchsorted(edges, scores, side="left")
+    rows, score, label = (np.bincount(place, values) for values in (None, scores, labels))
+    there = rows > 0
+    return Curve.of(score[there] / rows[there], label[there] / rows[there])
 
 
 def _errors(labels: Array, scores: Array) -> Curve:

@@ -162,8 +162,10 @@ class Details(Finding):
         curves: what is drawn.
         weeks: of a holdout that is longer than one.
         changed: None if there is no champion, or none that could be scored.
+        sampled: rows whose features were looked at, for `worst` and `examples`.
         worst: None without rows enough to look at.
-        importance: of the features that count most, on `shuffled` rows.
+        importance: of the features that count most, on `shuffled` rows; empty if the metric has no
+            meaning on these.
         examples: the costliest errors; empty unless they are declared.
         growth: of all candidates, on validation; None unless it is declared.
     """
@@ -172,6 +174,7 @@ class Details(Finding):
     weeks: tuple[Week, ...] = ()
     changed: Changed | None = None
     fairness: tuple[Fairness, ...] = ()
+    sampled: int = 0
     worst: Searched | None = None
     importance: tuple[Weight, ...] = ()
     shuffled: int = 0

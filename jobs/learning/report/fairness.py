@@ -8,6 +8,7 @@ largest difference is above 0 by chance alone, so one whose interval begins near
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -27,6 +28,8 @@ from jobs.learning.targets.target import Target
 SELECTED, TRUE, FALSE = "selection rate", "true positive rate", "false positive rate"
 PARITY, ODDS = "demographic parity difference", "equalised odds difference"
 MOST_CLASSES = 8
+# Of a group's rows: by whether they are of a class, and whether they are said to be.
+CELLS = 4
 ERROR, SIZE = "mean error", "mean absolute error"
 RATE = Metric(
     lambda found: found,
@@ -59,27 +62,36 @@ class Grouped:
     @classmethod
     def of(cls, column: NDArray[np.object_], draws: Resamples) -> Self:
         """Of a slice's value in each row of the holdout."""
-        known = np.array([value is not None for value in column])
-        named = np.array([str(value) for value in column])
-        values, rows = np.unique(named[known], return_counts=True)
-        values = values[rows >= SMALLEST_SLICE]
-        there = known & np.isin(named, values)
-        part = np.searchsorted(values, named[there]).astype(np.int64)
-        return cls(tuple(values.tolist()), there, part, draws.groups[there], draws)
+        rows = Counter(value for value in column if value is not None)
+        values = sorted(value for value, number in rows.items() if number >= SMALLEST_SLICE)
+        places = {value: place for place, value in enumerate(values)}
+        place = np.array([places.get(value, -1) for value in column], dtype=np.int64)
+        there = place >= 0
+        return cls(tuple(values), there, place[there], draws.groups[there], draws)
 
-    def summed(self, values: Array, place: NDArray[np.int64], each: int = 1) -> Array:
-        """Sums by place under every draw, the first of the rows as they are.
+    def summed(
+        self, values: tuple[Array, ...], places: tuple[NDArray[np.int64], ...]
+    ) -> list[Array]:
+        """Sums by cell under every draw, the first of the rows as they are.
+
+        The draws are made once for all of them: of many rows they take longest.
 
         Args:
             values: of the rows.
-            place: of each row among `each` cells of its group.
+            places: for each of the values, where the rows belong among the `CELLS` of their group.
 
-        Returns an array of shape (1 + resamples, groups * each).
+        Returns for each of the values an array of shape (1 + resamples, groups, cells).
         """
-        shape = (self.draws.n, len(self.values) * each)
-        cells = sparse.csr_array((values, (self.drawn, self.part * each + place)), shape)
-        weights = chain([np.ones((1, self.draws.n))], self.draws.weights(self.draws.n))
-        return np.vstack([one @ cells for one in weights])
+        shape = (self.draws.n, len(self.values) * CELLS)
+        cells = [
+            sparse.csr_array((value, (self.drawn, self.part * CELLS + place)), shape)
+            for value, place in zip(values, places, strict=True)
+        ]
+        found: list[list[Array]] = [[] for _ in cells]
+        for one in chain([np.ones((1, self.draws.n))], self.draws.weights(self.draws.n)):
+            for sums, cell in zip(found, cells, strict=True):
+                sums.append(one @ cell)
+        return [np.vstack(sums).reshape(-1, len(self.values), CELLS) for sums in found]
 
     def told(
         self, name: str, said: str | None, rates: Rates, differences: Rates, confidence: float
@@ -139,8 +151,12 @@ def _compared(
         yield None, rates, {f"difference of {name}": _apart(rates[name]) for name in rates}
         return
     # Of two classes, what is true of one is true of the other; of many, the largest are told.
-    for place in [1] if len(target.names) == 2 else _largest(labels):
-        rates = _rates(labels == place, said[rows.there] == place, rows)
+    told = [1] if len(target.names) == 2 else _largest(labels)
+    true, chosen = labels.astype(np.int64), said[rows.there]
+    places = tuple((true == place) * 2 + (chosen == place) for place in told)
+    counted = rows.summed((np.ones(len(labels)),) * len(told), places)
+    for place, cells in zip(told, counted, strict=True):
+        rates = _rates(cells.reshape(*cells.shape[:2], 2, 2))
         odds = np.maximum(_apart(rates[TRUE]), _apart(rates[FALSE]))
         yield target.names[place], rates, {PARITY: _apart(rates[SELECTED]), ODDS: odds}
 
@@ -150,9 +166,8 @@ def _largest(labels: Array) -> list[int]:
     return sorted(classes[np.argsort(-rows, kind="stable")[:MOST_CLASSES]].tolist())
 
 
-def _rates(true: NDArray[np.bool_], said: NDArray[np.bool_], rows: Grouped) -> Rates:
-    cells = rows.summed(np.ones(len(true)), (true * 2 + said).astype(np.int64), 4)
-    counted = cells.reshape(-1, len(rows.values), 2, 2)
+def _rates(counted: Array) -> Rates:
+    """Rates from rows by whether they are of the class and, below it, said to be."""
     return {
         SELECTED: ratio(counted[..., 1].sum(axis=2), counted.sum(axis=(2, 3))),
         TRUE: ratio(counted[:, :, 1, 1], counted[:, :, 1].sum(axis=2)),
@@ -162,9 +177,8 @@ def _rates(true: NDArray[np.bool_], said: NDArray[np.bool_], rows: Grouped) -> R
 
 def _errors(errors: Array, rows: Grouped) -> Rates:
     none = np.zeros(len(errors), dtype=np.int64)
-    counted, total, sizes = (
-        rows.summed(values, none) for values in (np.ones(len(errors)), errors, np.abs(errors))
-    )
+    values = (np.ones(len(errors)), errors, np.abs(errors))
+    counted, total, sizes = (sums[:, :, 0] for sums in rows.summed(values, (none,) * 3))
     return {ERROR: ratio(total, counted), SIZE: ratio(sizes, counted)}
 
 

@@ -42,6 +42,7 @@ def details(
         weeks=by_week(target, holdout, scored, draws, found.metric, confidence),
         changed=changed(target, holdout.labels, models, found.challenger),
         fairness=fairness(target, holdout, scored, draws, spec.fairness, confidence),
+        sampled=len(sample.labels),
         worst=worst(target, sample, challenger.numeric, challenger.categorical, confidence),
         importance=weights,
         shuffled=shuffled,

@@ -18,6 +18,8 @@ from jobs.learning.report.sample import Sample
 from jobs.learning.targets.target import measured
 
 ROWS = 2_000
+# Of a rare class so many are wanted, for which at most so many rows are taken.
+RARE_ROWS, MOST_ROWS = 100, 10_000
 REPETITIONS = 3
 SHOWN = 20
 
@@ -27,7 +29,7 @@ def importance(
 ) -> tuple[tuple[Weight, ...], int]:
     """The features that count most, the first most, and on how many rows that was seen."""
     rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(len(sample.labels))[:ROWS])
+    chosen = np.sort(rng.permutation(len(sample.labels))[: _wanted(sample.labels, model)])
     rows = sample.table.select(model.features).take(pa.array(chosen)).combine_chunks()
     labels = sample.labels[chosen]
 
@@ -56,3 +58,11 @@ def importance(
             )
     found.sort(key=lambda one: -one.loss)
     return tuple(found[:SHOWN]), len(chosen)
+
+
+def _wanted(labels: Array, model: Model) -> int:
+    """How many rows: of a rare class a few would make of a metric what chance will."""
+    if not model.target.names:
+        return ROWS
+    rarest = max(1, int(np.unique(labels, return_counts=True)[1].min()))
+    return min(MOST_ROWS, max(ROWS, -(-RARE_ROWS * len(labels) // rarest)))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.label_types import LABEL_TYPES, WORDS
 from jobs.learning.evaluate import SMALLEST_SLICE
-from jobs.learning.evaluation import CandidateResult, Confusion, Evaluation
-from jobs.learning.intervals import Estimate
+from jobs.learning.evaluation import CandidateResult, Confusion, Evaluation, SliceResult
+from jobs.learning.intervals import FEWEST, Estimate
 from jobs.learning.report import charts
-from jobs.learning.report.charts import PLOTS, Chart, Scale, chart, number
-from jobs.learning.report.details import Curve, Details, Fairness, Growth, WorstSlice
+from jobs.learning.report.charts import NOTHING, PLOTS, Chart, Scale, chart, number
+from jobs.learning.report.details import Curve, Details, Fairness, Group, Growth, WorstSlice
+from jobs.learning.targets.kinds import KINDS
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+T = TypeVar("T", Group, SliceResult)
 
 # What numbers are measured in, where they are not shares or areas from 0 to 1.
 IN_THE_LABELS_UNIT = "in the label's unit"
@@ -43,8 +47,15 @@ NAMES = {
 }
 # Each model has its colour in every chart; so many there are.
 COLOURS = {"constant": 0, "rule": 1, "linear": 2, "xgboost": 3, "champion": 4}
-# More classes make no matrix that can be read, and more groups no table.
-MOST_CLASSES, MOST_GROUPS = 20, 30
+# More classes make no matrix that can be read, and more rows no table. A slice's groups share their
+# number if they are told of for several classes, each of which has some at least.
+MOST_CLASSES, MOST_GROUPS, FEWEST_GROUPS, MOST_VALUES, MOST_WEEKS = 20, 30, 5, 60, 60
+# A tenth of the score with fewer rows is told by chance alone.
+FEWEST_IN_TENTH = 20
+# Metrics that are best at a value of their own.
+WITHOUT_DIRECTION = {"bias", "coverage"}
+# From the one on fewer than four decimals are wanted, and below the other more.
+LARGE, SMALL = 100, 0.0005
 # The plots that a page shows beside calibration, in their order.
 FIRST, THEN = ("roc", "precision_recall"), ("gains", "lift", "deciles", "errors", "residuals")
 
@@ -76,9 +87,12 @@ def page(heading: Heading, found: Evaluation, details: Details) -> str:
         challenger=challenger,
         others=[name for name in found.gains if name != found.challenger],
         metrics=_metrics(found),
+        beside={metric: _beside(found.target, metric) for metric in NAMES},
         confusion=_confusion(challenger),
-        most_groups=MOST_GROUPS,
+        values=_largest(found.slices, MOST_VALUES),
+        latest=details.weeks[-MOST_WEEKS:],
         smallest=SMALLEST_SLICE,
+        fewest=FEWEST,
         charts=_charts(found, details),
         gains=Scale.of(found.gains.values(), 0.0),
         slices=Scale.of([each.estimate for each in found.slices], _main(found)),
@@ -89,7 +103,7 @@ def page(heading: Heading, found: Evaluation, details: Details) -> str:
         worse=Scale.of([_more_loss(each) for each in searched], 0.0),
         growth=_growth(details.growth, found.metric) if details.growth else None,
         loss=LOSSES[found.target],
-        compared=[(each, _rate_scales(each)) for each in details.fairness],
+        compared=_compared(details.fairness),
         estimate_of=_more_loss,
     )
 
@@ -106,10 +120,25 @@ def _more_loss(found: WorstSlice) -> Estimate:
     return Estimate(found.loss - found.elsewhere, found.low, found.high)
 
 
+def _compared(
+    found: tuple[Fairness, ...],
+) -> list[tuple[Fairness, tuple[Group, ...], Mapping[str, Scale]]]:
+    """What is told of each slice and class, the groups that are shown, and each rate's scale."""
+    told = Counter(each.slice for each in found)
+    most = {name: max(FEWEST_GROUPS, MOST_GROUPS // times) for name, times in told.items()}
+    return [(each, _largest(each.groups, most[each.slice]), _rate_scales(each)) for each in found]
+
+
 def _rate_scales(found: Fairness) -> Mapping[str, Scale]:
     """A scale for each rate of the groups."""
     rates = found.groups[0].rates if found.groups else ()
     return {name: Scale.of([each.rates[name] for each in found.groups]) for name in rates}
+
+
+def _largest(parts: tuple[T, ...], most: int) -> tuple[T, ...]:
+    """Those with most rows, in the order that they have among all."""
+    kept = sorted(range(len(parts)), key=lambda place: -parts[place].rows)[:most]
+    return tuple(parts[place] for place in sorted(kept))
 
 
 def _main(found: Evaluation) -> float:
@@ -117,9 +146,20 @@ def _main(found: Evaluation) -> float:
 
 
 def _metrics(found: Evaluation) -> list[str]:
-    """All metrics, those of the evaluation's table first."""
+    """All metrics that any candidate has, those of the evaluation's table first."""
     shown = LABEL_TYPES[found.target].shown
-    return list(dict.fromkeys([found.metric, *shown, *found.candidates[0].metrics]))
+    there = {n for one in found.candidates for n, e in one.metrics.items() if e.value is not None}
+    every = dict.fromkeys([found.metric, *shown, *found.candidates[0].metrics])
+    return [name for name in every if name in there]
+
+
+def _beside(target: str, metric: str) -> str:
+    """What stands beside a metric: its unit, and which values of it are good."""
+    known = KINDS[target].metrics.get(metric)
+    if known is None or metric in WITHOUT_DIRECTION:
+        return UNITS.get(metric, "")
+    better = f"{'higher' if known.higher_is_better else 'lower'} is better"
+    return f"{UNITS[metric]}, {better}" if metric in UNITS else better
 
 
 def _confusion(challenger: CandidateResult) -> Mapping[str, Mapping[str, int]]:
@@ -137,18 +177,24 @@ def _confusion(challenger: CandidateResult) -> Mapping[str, Mapping[str, int]]:
 
 def _charts(found: Evaluation, details: Details) -> list[Chart]:
     curves = dict(details.curves)
-    calibration = {
-        one.name: Curve(
-            x=tuple(bin_.mean_score for bin_ in one.calibration),
-            y=tuple(bin_.share_of_yes for bin_ in one.calibration),
-        )
-        for one in found.candidates
-        if one.calibration
-    }
+    calibration = {}
+    for one in found.candidates:
+        if tenths := [tenth for tenth in one.calibration if tenth.rows >= FEWEST_IN_TENTH]:
+            calibration[one.name] = Curve(
+                x=tuple(tenth.mean_score for tenth in tenths),
+                y=tuple(tenth.share_of_yes for tenth in tenths),
+            )
     if calibration:
         curves["calibration"] = calibration
+    # Lines of classes are not those of candidates, whatever the classes are called.
+    of_models = COLOURS if found.target != "multiclass" else {}
+    colours = dict.fromkeys(FIRST, of_models)
     wanted = (*FIRST, "calibration", *THEN)
-    return [chart(PLOTS[name], curves[name], COLOURS) for name in wanted if name in curves]
+    return [
+        chart(PLOTS[name], curves[name], colours.get(name, COLOURS))
+        for name in wanted
+        if name in curves
+    ]
 
 
 def called(metric: str) -> str:
@@ -180,12 +226,25 @@ def estimated(found: Estimate | None) -> str:
     return f"{figure(found.value)} ({figure(found.low)} to {figure(found.high)})"
 
 
+def gained(found: Estimate | None) -> str:
+    """A gain with its interval, in words, and whether it is one."""
+    if found is None or found.value is None:
+        return "–"
+    said = f"{'+' if found.value > 0 else ''}{estimated(found)}"
+    if found.low is not None and found.low > 0:
+        return f"{said}, which is better beyond chance"
+    if found.high is not None and found.high < 0:
+        return f"{said}, which is worse beyond chance"
+    return f"{said}, which may be chance"
+
+
 def figure(value: float | None) -> str:
-    """A metric's value, with as many digits in each cell of a table."""
-    if value is None or abs(value) >= 100:
+    """A metric's value, with as many digits in each cell of a table, unless they were all 0."""
+    if value is None or abs(value) >= LARGE:
         return number(value)
-    text = f"{value:.4f}"
-    return text[1:] if not float(text) and value < 0 else text.replace("-", "−")
+    if NOTHING < abs(value) < SMALL:
+        return number(value, 2)
+    return f"{value if abs(value) > NOTHING else 0.0:.4f}".replace("-", "−")
 
 
 def share(value: float | None) -> str:
@@ -212,6 +271,7 @@ def _template() -> Template:
         "named": named,
         "capitalised": capitalised,
         "estimated": estimated,
+        "gained": gained,
         "share": share,
     }
     made.filters.update(filters)

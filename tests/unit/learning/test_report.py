@@ -24,7 +24,7 @@ from jobs.learning.report.details import (
     WorstSlice,
 )
 from jobs.learning.report.fairness import fairness
-from jobs.learning.report.page import Heading, page
+from jobs.learning.report.page import Heading, figure, page
 from jobs.learning.report.stability import by_week, changed
 from tests.unit.learning.judged import HOSTILE, METRIC, Judged, N, judged
 
@@ -197,6 +197,113 @@ def test_a_page_of_many_classes_stays_small():
     assert len(written.encode()) < 300_000
 
 
+def test_a_page_of_many_groups_slices_and_weeks_stays_small():
+    case = judged("multiclass")
+    whole = details(case)
+    one = whole.fairness[0]
+    groups = tuple(
+        one.groups[0].model_copy(update={"value": f"depot {n}", "rows": 1000 + n})
+        for n in range(300)
+    )
+    week = whole.weeks[0]
+    many = whole.model_copy(
+        update={
+            "fairness": (one.model_copy(update={"groups": groups}),) * 8,
+            "weeks": (week.model_copy(update={"first": "1999-01-01"}), *[week] * 500),
+        }
+    )
+    slices = tuple(
+        case.found.slices[0].model_copy(update={"value": f"street {n}", "rows": 200 + n})
+        for n in range(900)
+    )
+    found = case.found.model_copy(update={"slices": slices})
+    written = page(HEADING, found, many)
+    assert len(written.encode()) < 400_000
+    assert "these are the 60 largest of 900; evaluation.json has them all" in written
+    assert "These are the 5 largest of 300 groups" in written
+    assert "these are the last 60 of 501" in written
+    assert "street 899<" in written
+    assert "street 0<" not in written
+    assert "depot 299<" in written
+    assert "depot 0<" not in written
+    assert "1999-01-01" not in written
+
+
+def test_a_metric_says_which_values_of_it_are_good_and_one_without_a_value_is_left_out(case):
+    written = page(HEADING, case.found, details(case))
+    assert "higher is better" in written
+    assert "lower is better" in written
+    assert ">coverage<" not in written
+
+
+def test_a_gain_is_told_from_chance():
+    for gain, said in (
+        (Estimate(0.1, 0.05, 0.2), "+0.1000 (0.0500 to 0.2000), which is better beyond chance."),
+        (
+            Estimate(-0.1, -0.2, -0.05),
+            "−0.1000 (−0.2000 to −0.0500), which is worse beyond chance.",
+        ),
+        (Estimate(0.1, -0.2, 0.2), "+0.1000 (−0.2000 to 0.2000), which may be chance."),
+    ):
+        case = judged("binary")
+        found = case.found.model_copy(update={"gains": {**case.found.gains, "champion": gain}})
+        assert f"version 3: {said}" in page(HEADING, found, details(case))
+
+
+def test_a_page_says_why_there_is_no_value():
+    case = judged("binary")
+    part = case.found.slices[0].model_copy(update={"estimate": Estimate(None, reason="no <yes>")})
+    found = case.found.model_copy(update={"slices": (part,)})
+    assert "no &lt;yes&gt;" in page(HEADING, found, details(case))
+    mute = details(case).model_copy(update={"importance": ()})
+    assert "has no meaning on these rows" in page(HEADING, case.found, mute)
+
+
+def test_a_page_says_on_how_many_rows_features_were_looked_at():
+    case = judged("binary")
+    found = details(case).model_copy(update={"sampled": 1260})
+    written = page(HEADING, case.found, found)
+    assert "parts of 1\u202f260 rows of the holdout" in written
+    assert "fewer than 200 rows, or of fewer than 10 dates, are not looked at" in written
+    assert "Of 1\u202f260 rows of the holdout, with the features" in written
+
+
+def test_a_page_is_read_without_a_mouse_and_on_paper(case):
+    written = page(HEADING, case.found, details(case))
+    assert written.count('class="wide"') == written.count('class="wide" tabindex="0"')
+    assert "@media screen and (prefers-color-scheme: dark)" in written
+    assert "print-color-adjust: exact" in written
+
+
+def test_classes_that_are_called_like_candidates_have_colours_of_their_own():
+    case = judged("multiclass")
+    curves = details(case).curves["roc"]
+    named = dict(zip(("linear", "rule", "other"), curves.values(), strict=True))
+    found = details(case).model_copy(update={"curves": {"roc": named}})
+    written = page(HEADING, case.found, found)
+    (roc,) = re.findall(r"<figcaption>ROC</figcaption>.*?</figure>", written, re.DOTALL)
+    assert len(set(re.findall(r'polyline class="(c\d)"', roc))) == 3
+
+
+def test_a_line_of_a_single_point_is_seen_and_tenths_of_few_rows_are_not():
+    case = judged("binary")
+    written = page(HEADING, case.found, details(case))
+    (drawn,) = re.findall(r"<figcaption>Precision and recall.*?</figure>", written, re.DOTALL)
+    assert drawn.count("<circle") == 1
+    best = case.found.of("xgboost")
+    few = tuple(tenth.model_copy(update={"rows": 3}) for tenth in best.calibration)
+    found = case.found.model_copy(
+        update={"candidates": (best.model_copy(update={"calibration": few}),)}
+    )
+    assert "<figcaption>Calibration" not in page(HEADING, found, details(case))
+
+
+def test_the_tenths_of_a_constant_are_one():
+    found = details(judged("regression")).curves["deciles"]
+    assert len(found["constant"].x) == 1
+    assert len(found["xgboost"].x) == 10
+
+
 def test_details_are_the_same_after_json(case):
     found = details(case)
     assert Details.model_validate_json(found.model_dump_json()) == found
@@ -248,6 +355,14 @@ def test_places_stay_within_a_cell():
     scale = Scale.of([Estimate(0.5, 0.2, 0.9), Estimate(None, reason="x"), None], 0.0)
     assert 0 <= scale.place(0.2) < scale.place(0.9) <= 100
     assert scale.place(7) == 100
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "–"), (0.12346, "0.1235"), (-1e-17, "0.0000"), (-1.2e-5, "−1.2e−05"), (123.4, "123.4")],
+)  # fmt: skip
+def test_figures_are_not_all_noughts(value, said):
+    assert figure(value) == said
 
 
 @pytest.mark.parametrize(

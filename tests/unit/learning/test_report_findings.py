@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,22 +52,22 @@ MODEL = Model(
 )
 
 
-def sample(seed: int = 1, much: float = 0.0) -> Sample:
+def sample(seed: int = 1, much: float = 0.0, rows: int = N) -> Sample:
     """Rows of which those from the south are labelled by chance in a share of `much`."""
     rng = np.random.default_rng(seed)
-    weight, hour = rng.normal(scale=2, size=N), rng.integers(6, 22, N).astype(float)
-    depot = rng.choice(["north", "south", None], N, p=[0.6, 0.3, 0.1]).astype(object)
+    weight, hour = rng.normal(scale=2, size=rows), rng.integers(6, 22, rows).astype(float)
+    depot = rng.choice(["north", "south", None], rows, p=[0.6, 0.3, 0.1]).astype(object)
     chance = expit(weight)
-    labels = (rng.random(N) < chance).astype(float)
-    astray = (depot == "south") & (rng.random(N) < much)
+    labels = (rng.random(rows) < chance).astype(float)
+    astray = (depot == "south") & (rng.random(rows) < much)
     labels = np.where(astray, 1 - labels, labels)
     columns = {
-        "parcel": np.arange(N),
+        "parcel": np.arange(rows),
         "hour": hour,
         "weight": weight,
         "depot": pa.array(depot, pa.string()),
     }
-    drawn = np.repeat(np.arange(DAYS), EACH)
+    drawn = np.arange(rows) * DAYS // rows
     return Sample(pa.table(columns), labels, Scored(chance, 0.5), drawn)
 
 
@@ -115,6 +116,17 @@ def test_groups_of_classes_and_of_numbers():
     assert group.rates[ERROR].value == pytest.approx(errors.mean())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_are_drawn_once_for_all_rates_and_classes(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, drawn = judged(kind), []
+    draw = Resamples.weights
+    monkeypatch.setattr(Resamples, "weights", lambda *of: drawn.append(of) or draw(*of))
+    fairness(case.target, case.holdout, case.challenger, draws_of(case), ("depot",), 0.95)
+    assert len(drawn) == 1
+
+
 def test_groups_with_few_rows_or_without_a_value_are_left_out():
     case = judged("binary")
     column = np.where(np.arange(N) % 40 == 0, "rare", case.holdout.slices["depot"]).astype(object)
@@ -122,6 +134,18 @@ def test_groups_with_few_rows_or_without_a_value_are_left_out():
     holdout = replace(case.holdout, slices={"depot": column})
     (one,) = fairness(case.target, holdout, case.challenger, draws_of(case), ("depot",), 0.95)
     assert {each.value for each in one.groups} == {"north", HOSTILE}
+
+
+def test_a_long_value_of_a_group_takes_its_own_memory_only():
+    case = judged("binary")
+    column = case.holdout.slices["depot"].copy()
+    column[column == "south"] = "south " * 20_000
+    holdout = replace(case.holdout, slices={"depot": column})
+    tracemalloc.start()
+    fairness(case.target, holdout, case.challenger, draws_of(case), ("depot",), 0.95)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200e6
 
 
 def test_a_single_group_is_compared_with_nothing():
@@ -152,6 +176,66 @@ def test_where_no_part_is_worse_hardly_any_is_found():
     assert sum(one.found > 0 for one in found) <= 6
 
 
+def of_days(seed: int) -> Sample:
+    """Rows whose losses differ by day, with a wind and a holiday that say no more than the day, and
+    are in no way connected with how much is lost.
+    """
+    rng = np.random.default_rng(seed)
+    day = np.repeat(np.arange(DAYS), 210)
+    labels = np.abs(rng.normal(size=DAYS)[day] + rng.normal(scale=0.3, size=len(day)))
+    columns = {
+        "wind": (rng.permutation(DAYS)[day] < 12).astype(float),
+        "holiday": pa.array(np.where(day == rng.integers(DAYS), "yes", "no")),
+    }
+    return Sample(pa.table(columns), labels, Scored(np.zeros(len(day))), day)
+
+
+def test_a_holiday_is_not_called_worse_for_having_been_one_day():
+    found = [worst(Regression(), of_days(seed), (), ("holiday",), 0.95) for seed in range(20)]
+    assert found == [None] * 20
+
+
+def test_what_is_found_is_above_0_in_its_interval():
+    edges = []
+    for seed in range(20):
+        for much in (0.02, 0.05):
+            found = worst(Binary(), sample(seed, much), MODEL.numeric, MODEL.categorical, 0.95)
+            edges += [one.low for one in found.worst]
+    assert len(edges) > 20
+    assert min(edges) > 0
+
+
+def test_a_part_of_many_days_is_judged_by_its_days():
+    found = [worst(Regression(), of_days(seed), ("wind",), (), 0.95) for seed in range(60)]
+    assert {one.looked_at for one in found} == {2}
+    # By rows they all are far apart.
+    assert sum(one.found > 0 for one in found) <= 6
+
+
+def test_a_flag_that_is_rarely_set_is_looked_at():
+    rows = sample()
+    flag = (np.arange(N) % 9 == 0).astype(float)
+    spoilt = np.where(flag == 1, 1 - (rows.scored.scores > 0.5), rows.labels)
+    found = worst(
+        Binary(),
+        replace(rows, table=pa.table({"express": flag}), labels=spoilt),
+        ("express",),
+        (),
+        0.95,
+    )
+    assert found.looked_at == 2
+    assert [(one.value, one.rows) for one in found.worst] == [("1 or more", int(flag.sum()))]
+
+
+def test_quarters_that_lie_close_together_have_names_of_their_own():
+    rows = sample()
+    far = 2000 + np.random.default_rng(1).permutation(N) / N / 100
+    spoilt = np.where(far > 2000.0075, 1 - (rows.scored.scores > 0.5), rows.labels)
+    near = replace(rows, table=pa.table({"far": far}), labels=spoilt)
+    (one,) = worst(Binary(), near, ("far",), (), 0.95).worst
+    assert one.value == "2000.007 or more"
+
+
 def test_parts_of_few_rows_are_not_looked_at():
     rows = sample()
     few = np.arange(100)
@@ -173,6 +257,17 @@ def test_only_what_a_model_looks_at_counts():
     whole = measured(Binary(), chosen.labels, chosen.scored)["roc_auc"]
     assert found[0].loss == pytest.approx(whole - 0.5, abs=0.03)
     assert found[0].least <= found[0].loss <= found[0].most
+
+
+def test_where_yes_is_rare_more_rows_are_dealt_out():
+    rows = sample(rows=12_000)
+    rare = np.zeros(12_000)
+    rare[rows.scored.scores > np.sort(rows.scored.scores)[-200]] = 1
+    found, dealt = importance(replace(rows, labels=rare), MODEL, "roc_auc", 1)
+    assert dealt == 6031
+    assert [one.feature for one in found] == ["weight"]
+    rare[np.flatnonzero(rare)[3:]] = 0
+    assert importance(replace(rows, labels=rare), MODEL, "roc_auc", 1)[1] == 10_000
 
 
 def test_importance_is_the_same_every_time():
