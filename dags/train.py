@@ -26,6 +26,7 @@ from daybreak_airflow.approval import AnswerOperator, ChallengerApproval
 from daybreak_airflow.dates import featured, history, learning
 from daybreak_airflow.steps import GateOperator, JudgingStepOperator, StepOperator
 from daybreak_airflow.wiring import date_field, declared, use_case_dag
+from jobs.usecase import MOST_TRIALS
 
 # What is judged and promoted is the run that this DAG run has trained, whatever else is trained.
 TRAINED = {"run_id": "{{ ti.xcom_pull(task_ids='learning.train')['facts']['run_id'] }}"}
@@ -38,7 +39,9 @@ for plan in declared().plans:
         "holdout_until": date_field(
             "Holdout until", "Judge on the dates after the cutoff up to this one instead."
         ),
-        "trials": Param(plan.usecase.model.tune.trials, type="integer", minimum=0, maximum=1000),
+        "trials": Param(
+            plan.usecase.model.tune.trials, type="integer", minimum=0, maximum=MOST_TRIALS
+        ),
         "approval": Param(approval, type="string", enum=sorted({approval, "required"})),
     }
     with use_case_dag(plan, "train", plan.usecase.schedule.train_cron, __doc__, form):

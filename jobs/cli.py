@@ -248,7 +248,7 @@ def run(
     first: From = None,
     last: To = None,
     layer: Annotated[str | None, typer.Option(help="For gate: silver, features, …")] = None,
-    trials: Annotated[int | None, typer.Option(help="For train: tuning trials.")] = None,
+    trials: Annotated[int | None, typer.Option(min=0, help="For train: tuning trials.")] = None,
     unusual: Annotated[
         str, typer.Option(help="For gate: accept a day that is unlike those before it.")
     ] = "stop",
@@ -273,7 +273,7 @@ def trigger(
         typer.Argument(metavar="DAG", help="nightly, train or maintain."),
     ],
     date: OneDate = None,
-    trials: Annotated[int | None, typer.Option(help="For train: tuning trials.")] = None,
+    trials: Annotated[int | None, typer.Option(min=0, help="For train: tuning trials.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait and show the tasks.")] = True,
 ) -> None:
     """Start a DAG run in Airflow and watch it."""
@@ -308,7 +308,7 @@ def evaluate(
         dt.datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Judge on the days from the cutoff to this one."),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Tuning trials.")] = None,
+    trials: Annotated[int | None, typer.Option(min=0, help="Tuning trials.")] = None,
     folds: Annotated[bool, typer.Option("--folds", help="Cross-validate as declared.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, isfinite
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -887,17 +887,46 @@ GROWING = (
 )
 
 
+# Trials of one search at most.
+MOST_TRIALS = 1000
 # What can be searched for, with `ridge` of the linear candidate: not how values are binned, which
 # is done once for all trials, nor what balancing sets itself.
 SEARCHED = (*(name for name in GROWING if name not in ("max_bin", *BALANCED)), "ridge")
 # Parameters of XGBoost that are whole numbers.
-WHOLE = ("max_depth", "max_leaves", "num_parallel_tree")
+WHOLE = ("max_depth", "max_leaves", "num_parallel_tree", "max_bin")
+# Those that are words, and which. The others are numbers.
+WORDED = {"grow_policy": ("depthwise", "lossguide")}
+# Those that are shares of rows or columns.
+SHARES = ("subsample", *(name for name in GROWING if name.startswith("colsample_")))
+# The least that XGBoost takes of those that may not be 0.
+LEAST = {"num_parallel_tree": 1, "max_bin": 2}
 # What of a candidate's may be declared, by the candidate.
 OF_CANDIDATE = {
     "rule": ("rule",),
     "linear": ("ridge",),
     "xgboost": ("rounds", "early_stopping", "parameters", "objective"),
 }
+
+
+def _possible(name: str, value: float | str) -> float | int | str:
+    """A value of one of XGBoost's parameters as it reads it: 3.0 as 3, where it is whole.
+
+    Raises:
+        Misfit: it takes no such value.
+    """
+    if name in WORDED:
+        if value not in WORDED[name]:
+            raise Misfit(name, f"{value!r} is not {' or '.join(WORDED[name])}")
+        return value
+    if isinstance(value, str) or not isfinite(value):
+        raise Misfit(name, f"{value!r} is not a finite number")
+    if name in WHOLE and value != int(value):
+        raise Misfit(name, "it is a whole number")
+    if name in SHARES and not 0 < value <= 1:
+        raise Misfit(name, f"{value:g} is no share: more than 0, and up to 1")
+    if name not in BALANCED and value < (least := LEAST.get(name, 0)):
+        raise Misfit(name, f"{value:g} is less than {least}")
+    return int(value) if name in WHOLE else value
 
 
 class Range(Spec):
@@ -941,6 +970,7 @@ class Tune(Spec):
     trials: int = Field(
         default=0,
         ge=0,
+        le=MOST_TRIALS,
         description="How many settings of XGBoost are tried at most, the declared ones first; of "
         "the ridge, which is a single number, no more than 10. With 0 nothing is searched for.",
     )
@@ -961,19 +991,22 @@ class Tune(Spec):
     @field_validator("search")
     @classmethod
     def _can_be_searched(cls, search: dict[str, Tries]) -> dict[str, Tries]:
+        found: dict[str, Tries] = {}
         for name, values in search.items():
             if name not in SEARCHED:
                 near = guess(name, SEARCHED)
                 raise Misfit(
                     name, f"it cannot be searched for{near}; what can: {', '.join(SEARCHED)}"
                 )
+            ranged = isinstance(values, Range)
+            if ranged and name in WORDED:
+                raise Misfit(name, f"it is a list of {' and '.join(WORDED[name])}")
             bounds = (values.low, values.high) if isinstance(values, Range) else values
-            numbers = [each for each in bounds if not isinstance(each, str)]
-            if name in WHOLE and any(each != int(each) for each in numbers):
-                raise Misfit(name, "it is a whole number")
-            if name == "ridge" and (len(numbers) < len(bounds) or min(numbers) <= 0):
+            tried = tuple(_possible(name, value) for value in bounds)
+            if name == "ridge" and 0 in tried:
                 raise Misfit(name, "it is a number more than 0")
-        return search
+            found[name] = values if ranged else tried
+        return found
 
 
 class Model(Spec):
@@ -1042,7 +1075,7 @@ class Model(Spec):
         description="How long a registered version's training set can be read again; the "
         "champion's always can.",
     )
-    seed: int = Field(default=20130101, description="Of all random choices.")
+    seed: int = Field(default=20130101, ge=0, lt=4 * 10**9, description="Of all random choices.")
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -1056,7 +1089,7 @@ class Model(Spec):
             if name not in GROWING:
                 near = guess(name, GROWING)
                 raise Misfit(name, f"it cannot be set{near}; what can: {', '.join(GROWING)}")
-        return parameters
+        return {name: _possible(name, value) for name, value in parameters.items()}
 
     @field_validator("candidates")
     @classmethod

@@ -110,9 +110,9 @@ def fit_all(
     line = linear.Ready.of(line_rows, recipe, target, balance, counts)
     tuning: Mapping[str, Tuned] = {}
     if trials:
-        sample = Sample(line_rows, reference.every(kept), line)
-        judged = _classes(parts.validation, target)
-        judges = Judges.of(parts.validation, rows["validation"], judged, recipe, key)
+        sample = Sample(line_rows, kept, line)
+        judged, unique = _classes(parts.validation, target), plan.usecase.entity.unique
+        judges = Judges.of(parts.validation, rows["validation"], judged, recipe, unique)
         tuning = searched(sample, judges, spec, boosting, trials, storage or _memory(), record)
     fitted: list[Candidate] = [constant.fit(parts, target, metric)]
     if spec.rule is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -447,9 +448,11 @@ def _log(client: MlflowClient, run_id: str, trained: Trained, chosen: Mapping[st
         client.log_metric(run_id, f"rows.{part}", rows)
     for kind, found in trained.validation.items():
         for name, value in found.items():
-            client.log_metric(run_id, f"validation.{kind}.{name}", value)
+            # One without a meaning, such as the coverage of no intervals, is no metric.
+            if math.isfinite(value):
+                client.log_metric(run_id, f"validation.{kind}.{name}", value)
     for kind, model in trained.models.items():
-        if model.calibration.by != "none":
+        if model.target.names:
             client.log_param(run_id, f"calibrated.{kind}", model.calibration.by)
         registry.log_candidate(client, run_id, model)
 

@@ -106,12 +106,12 @@ class Sample:
 
     Attributes:
         rows: the recipe's inputs, `label` and `FOLD`.
-        every: how many rows of the part each stands for, those of scarce classes aside.
-        line: the same rows made ready for a line, with how many each of scarce classes stands for.
+        stand_for: how many rows of the part they stand for together, repeated ones as repeated.
+        line: the same rows made ready for a line, with how many each stands for beside the others.
     """
 
     rows: pa.Table
-    every: int
+    stand_for: int
     line: linear.Ready
 
 
@@ -167,10 +167,11 @@ class Trees:
         Its rows weigh as many as they stand for, so that what is set in rows, such as
         `min_child_weight`, suits the whole part.
         """
-        rows, counts, every = sample.rows, sample.line.counts, sample.every
+        rows, counts = sample.rows, sample.line.counts
         labels, recipe = sample.line.labels, sample.line.recipe
         beside = dict(boosted.balanced(labels, boosting.balance, boosting.begins))
-        stands = np.full(len(labels), float(every)) if counts is None else every * counts
+        beside_others = np.ones(len(labels)) if counts is None else counts
+        stands = beside_others * (sample.stand_for / beside_others.sum())
         weights = stands * beside.pop("weight", 1.0)
         how = {"nthread": _cores(), **boosted.binned(spec.parameters)}
         matrix = recipe.matrix(rows, rows[FOLD])

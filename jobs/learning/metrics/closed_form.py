@@ -46,6 +46,11 @@ def mean_interval(values: Array, weights: Array) -> Interval:
     return mean, mean - half, mean + half
 
 
+def share_interval(came_true: Array, weights: Array) -> Interval:
+    """The interval of a share of rows, of which each is 0 or 1, within 0 and 1."""
+    return _within(mean_interval(came_true, weights))
+
+
 def _variance(values: Array, weights: Array) -> float:
     total = weights.sum()
     mean = (values * weights).sum() / total

@@ -21,7 +21,12 @@ from jobs.learning.evaluation import CalibrationBin, ClassResult
 from jobs.learning.holdout import Scored
 from jobs.learning.leak import FEWEST_ROWS, GIVES_AWAY, ordered
 from jobs.learning.metrics.binary import roc_auc
-from jobs.learning.metrics.closed_form import Interval, f1_intervals, mean_interval
+from jobs.learning.metrics.closed_form import (
+    Interval,
+    f1_intervals,
+    mean_interval,
+    share_interval,
+)
 from jobs.learning.metrics.metric import EDGE, Metric
 from jobs.learning.metrics.multiclass import METRICS, ClassCounter, chance_of
 from jobs.learning.metrics.tally import tally
@@ -271,7 +276,7 @@ class Multiclass(Target):
         macro, weighted = f1_intervals(labels, said, weights, len(self.classes))
         return {
             "log_loss": mean_interval(losses, weights),
-            "accuracy": mean_interval((labels == said).astype(np.float64), weights),
+            "accuracy": share_interval((labels == said).astype(np.float64), weights),
             "f1_weighted": weighted,
             "f1_macro": macro,
         }

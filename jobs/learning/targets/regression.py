@@ -19,7 +19,7 @@ from jobs.learning import band
 from jobs.learning.balance import Balance
 from jobs.learning.holdout import Scored
 from jobs.learning.leak import ordered
-from jobs.learning.metrics.closed_form import Interval, mean_interval
+from jobs.learning.metrics.closed_form import Interval, mean_interval, share_interval
 from jobs.learning.metrics.metric import Metric
 from jobs.learning.metrics.regression import METRICS, ErrorCounter
 from jobs.learning.recipe.rows import rounded
@@ -164,5 +164,5 @@ class Regression(Target):
         if self.bounded:
             # A model that was trained without intervals has published none.
             there = np.isfinite(found["covered"])
-            told["coverage"] = mean_interval(found["covered"][there], weights[there])
+            told["coverage"] = share_interval(found["covered"][there], weights[there])
         return told

@@ -11,6 +11,7 @@ from scipy.special import expit, logit, softmax
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from jobs.learning import calibrate
 from jobs.learning.calibrate import (
     Isotonic,
     Sigmoid,
@@ -121,6 +122,28 @@ def test_a_temperature_is_found_again():
     for sharper in (0.5, 1.0, 3.0):
         found = fit_temperature(*several(3, 20_000, sharper))
         assert found.temperature == pytest.approx(sharper, rel=0.05)
+
+
+@pytest.mark.parametrize("rows", [10, 100])
+def test_of_rows_that_are_all_right_no_more_is_sure_than_they_can_prove(rows):
+    raw = np.tile([0.45, 0.35, 0.2], (rows, 1))
+    for by in ("temperature", "auto"):
+        said = fit(by, raw, np.zeros(rows), 1).apply(raw[:1])[0, 0]
+        assert said == pytest.approx((rows + 1) / (rows + 2), abs=1e-3)
+
+
+def test_auto_chooses_by_a_bounded_number_of_rows_and_fits_all(overconfident, monkeypatch):
+    raw, labels = overconfident
+    every, fitted = fit("auto", raw, labels, 1), dict[int, int]()
+
+    def counted(raw, labels):
+        fitted[len(raw)] = fitted.get(len(raw), 0) + 1
+        return fit_isotonic(raw, labels)
+
+    monkeypatch.setattr(calibrate, "MOST_ROWS", 2000)
+    monkeypatch.setattr(calibrate, "FITS", {**calibrate.FITS, "isotonic": counted})
+    assert fit("auto", raw, labels, 1) == every
+    assert fitted == {1600: 5}
 
 
 def test_auto_takes_the_way_that_suits_the_rows(overconfident):

@@ -375,5 +375,10 @@ def test_nights_are_measured_in_closed_form():
         expected = ORACLES[name](labels, scores, sample_weight=np.ones(400))
         assert value == pytest.approx(expected)
         assert low < value < high
+    covered = np.append(np.ones(39), 0.0)
+    told = {"label": np.zeros(40), "score": np.ones(40), "covered": covered}
+    value, low, high = Regression(bounded=True).matured(told, np.ones(40))["coverage"]
+    assert (value, high) == (pytest.approx(39 / 40), 1.0)
+    assert 0.9 < low < value
     none = Regression().matured({"label": np.array([]), "score": np.array([])}, np.array([]))
     assert np.isnan([end for one in none.values() for end in one]).all()

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from jobs.lake.tables import Tables
 from jobs.learning import reference, trials
-from jobs.learning.balance import Balance
+from jobs.learning.balance import TIMES, Balance, times_of
 from jobs.learning.candidates.linear import Ready
 from jobs.learning.dataset import Parts
 from jobs.learning.fitting import Trained, fit_all
@@ -204,7 +204,7 @@ def sampled(rows: int, every: int = 1, balance: Balance | None = None) -> Sample
     found = found.append_column(FOLD, pa.array(np.arange(rows) % 5))
     recipe = Recipe((("hour", "number"), ("weight", "number"), ("rain", "number")), "UTC", ())
     line = Ready.of(found, recipe, Binary(), balance)
-    return Sample(found, every, line)
+    return Sample(found, every * rows, line)
 
 
 def judges(rows: int) -> Judges:
@@ -228,6 +228,16 @@ def test_a_row_weighs_what_it_stands_for():
     third = {**settings, "min_child_weight": 10, "lambda": 1 / 3}
     assert thrice[0] == pytest.approx(once.tried(third, silent)[0], abs=1e-6)
     assert thrice[0] != pytest.approx(once.tried(leaf, silent)[0], abs=1e-4)
+
+
+def test_a_repeated_row_weighs_as_many_as_its_copies():
+    sample = sampled(600)
+    times = 1 + 2 * (sample.line.labels == 1)
+    counts = times_of(sample.rows.append_column(TIMES, pa.array(times)), None)
+    line = Ready.of(sample.rows, sample.line.recipe, Binary(), counts=counts)
+    repeated = Sample(sample.rows, int(times.sum()), line)
+    trees = Trees.of(repeated, judges(500), model(), Binary().boosting("log_loss"))
+    assert trees.learned.get_weight() == pytest.approx(times)
 
 
 def test_steps_of_a_trial_are_rounds_times_the_learning_rate():
@@ -351,6 +361,7 @@ def test_of_many_rows_a_sample_is_tried(
     monkeypatch.setattr(Trees, "tried", spied)
     found, _ = fitted(spark, tuned_plan, split, data)
     (learned, weight, judged) = seen[0]
-    assert (found.rows, weight) == ({"train": 1710, "validation": 900}, 5.0)
+    assert found.rows == {"train": 1710, "validation": 900}
     assert 250 < learned < 430
+    assert weight == pytest.approx(1710 / learned)
     assert 230 < judged < 370

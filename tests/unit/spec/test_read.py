@@ -498,12 +498,48 @@ MISFITS = [
                 "model.tune.search.max_depth: it is a whole number",
             ),
             ("ridge: [0, 0.1]", "model.tune.search.ridge: it is a number more than 0"),
+            ("max_depth: [.inf, 3]", "model.tune.search.max_depth: inf is not a finite number"),
+            (
+                "subsample: {low: 0.5, high: 2}",
+                "model.tune.search.subsample: 2 is no share: more than 0, and up to 1",
+            ),
+            (
+                "grow_policy: {low: 1, high: 2}",
+                "model.tune.search.grow_policy: it is a list of depthwise and lossguide",
+            ),
+            (
+                "grow_policy: [depthwise, deep]",
+                "model.tune.search.grow_policy: 'deep' is not depthwise or lossguide",
+            ),
+        )
+    ),
+    *(
+        ("parameters: {max_depth: 4}", f"parameters: {{{parameters}}}", f"43: {said}")
+        for parameters, said in (
+            ("subsample: 0", "model.parameters.subsample: 0 is no share: more than 0, and up to 1"),
+            (
+                "learning_rate: fast",
+                "model.parameters.learning_rate: 'fast' is not a finite number",
+            ),
+            ("max_depth: 4.5", "model.parameters.max_depth: it is a whole number"),
+            ("max_bin: 1", "model.parameters.max_bin: 1 is less than 2"),
+            ("gamma: -1", "model.parameters.gamma: -1 is less than 0"),
         )
     ),
     (
         "parameters: {max_depth: 4}",
         "tune: {minutes: 0}",
         "43: model.tune.minutes should be more than 0, not 0",
+    ),
+    (
+        "parameters: {max_depth: 4}",
+        "tune: {trials: 2000}",
+        "43: model.tune.trials should be at most 1000, not 2000",
+    ),
+    (
+        "parameters: {max_depth: 4}",
+        "seed: -1",
+        "43: model.seed should be at least 0, not -1",
     ),
     *(
         ("parameters: {max_depth: 4}", f"candidates: {candidates}", f"{line}: {said}")
