@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 
 from pyspark.sql import Column as Expression
 from pyspark.sql import functions as f
 
 from jobs.datetime_format import DatetimeFormat
+from jobs.lake.conditions import any_of
 from jobs.lake.tables import TYPES
 from jobs.usecase import Column, Source
 
@@ -89,8 +88,8 @@ def checks(spec: Source) -> list[Check]:
 
 def fails(spec: Source) -> Expression:
     """True for a row that fails anything, false for all others."""
-    ways = [check.fails for check in checks(spec)]
-    return f.coalesce(reduce(or_, ways, f.col("_malformed").isNotNull()), f.lit(False))
+    ways = [f.col("_malformed").isNotNull(), *[check.fails for check in checks(spec)]]
+    return f.coalesce(any_of(ways), f.lit(False))
 
 
 def _of_column(name: str, column: Column, *, required: bool) -> list[Check]:

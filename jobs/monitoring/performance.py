@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyspark.sql import functions as F
 
+from jobs.lake.conditions import any_of
 from jobs.lake.tables import Tables
 from jobs.learning.targets.kinds import target_of
 from jobs.learning.targets.target import Target
@@ -179,10 +180,7 @@ def _published(published: Mapping[dt.date, int]) -> Column:
         (F.col("prediction_date") == F.lit(date)) & (F.col("model_version") == version)
         for date, version in published.items()
     ]
-    found = F.lit(False)
-    for way in ways:
-        found = found | way
-    return found
+    return any_of(ways)
 
 
 def _known(moment: dt.datetime) -> Column:
