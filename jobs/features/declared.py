@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as f
@@ -30,9 +32,20 @@ def declared(inputs: FeatureInputs) -> DataFrame:
             rows = inputs.looked_up(rows, join.source, join.by, join.columns)
         else:
             rows = _newest(inputs, rows, join, join.as_of)
-    for name, expression in spec.expressions.items():
-        rows = rows.withColumn(name, f.expr(expression))
-    return windowed(inputs, rows)
+    return windowed(inputs, _with_expressions(rows, spec.expressions))
+
+
+def _with_expressions(rows: DataFrame, expressions: Mapping[str, str]) -> DataFrame:
+    """`rows` with columns of which each may be made of those before it.
+
+    As many at once as are not made of one another: Spark's server takes a limited depth of steps.
+    """
+    at_once: dict[str, Column] = {}
+    for name, expression in expressions.items():
+        if at_once.keys() & set(re.findall(r"\w+", expression.lower())):
+            rows, at_once = rows.withColumns(at_once), {}
+        at_once[name] = f.expr(expression)
+    return rows.withColumns(at_once) if at_once else rows
 
 
 def _newest(inputs: FeatureInputs, rows: DataFrame, join: Join, as_of: AsOf) -> DataFrame:
