@@ -253,8 +253,7 @@ class _Together:
     def _parts(self, values: pd.Series) -> Iterator[Finding]:
         usecase = self.plan.usecase
         if problem := parts(usecase, self.seen[usecase.label.source], values):
-            fails, said, remedy = problem
-            yield Finding(fails, _line(self.document, "split"), said, remedy)
+            yield Finding(True, _line(self.document, "split"), *problem)
 
     def _leaks(self, values: pd.Series, of: tuple[str, ...]) -> Iterator[Finding]:
         """Features that give the label away, which is made of some columns."""

@@ -11,29 +11,35 @@ from jobs.draft.rows import Rows
 from jobs.draft.texts import typed
 from jobs.usecase import TimeSplit, UseCase
 
-Problem = tuple[bool, str, str]
+# What it is, and what to do.
+Problem = tuple[str, str]
 
 
 def parts(usecase: UseCase, rows: Rows, values: pd.Series) -> Problem | None:
-    """What is wrong with the parts of labelled rows: whether it fails, what it is, what to do.
+    """What is wrong with the parts of labelled rows, at which a training would stop.
 
     Of a part that is cut by a hash the number of rows is that to be expected. Parts that are cut by
-    time are only looked at where all days are in one file: daily ones come night by night.
+    time are only looked at where all days are in one file: daily ones come night by night. Where no
+    row has a label there are no parts, which is told of the label.
 
     Args:
         rows: of the label's source.
         values: their labels, as `labels` gives them.
     """
     there = values.notna()
+    if not there.any():
+        return None
     if isinstance(usecase.split, TimeSplit):
         return _by_time(usecase, usecase.split, rows, there)
-    scale = rows.total / max(1, len(rows.frame))
-    counts = {"": float(there.sum()) * scale}
+    named = values[there]
     if usecase.label.type == "binary":
-        said = values[there].map({1.0: "true", 0.0: "false"})
-        counts = {f" {name}": count * scale for name, count in said.value_counts().items()}
+        named = named.map({1.0: " true", 0.0: " false"})
     elif usecase.label.type == "multiclass":
-        counts = {f" {name}": n * scale for name, n in values[there].value_counts().items()}
+        named = " " + named
+    else:
+        named = named.map(lambda _: "")
+    scale = rows.total / len(rows.frame)
+    counts = {str(name): count * scale for name, count in named.value_counts().items()}
     return _by_hash(
         {"validation": usecase.split.validation, "holdout": usecase.split.holdout}, counts
     )
@@ -45,7 +51,6 @@ def _by_hash(shares: Mapping[str, float], counts: Mapping[str, float]) -> Proble
     if share * count >= 1:
         return None
     return (
-        True,
         f"the {part} part is {share:g} of {count:,.0f} rows with the label{scarce}, which is "
         f"expected to be {share * count:.2g}",
         f"Make split.{part} larger, bring in more rows, or gather classes by label.group.",
@@ -54,7 +59,7 @@ def _by_hash(shares: Mapping[str, float], counts: Mapping[str, float]) -> Proble
 
 def _by_time(usecase: UseCase, rules: TimeSplit, rows: Rows, there: pd.Series) -> Problem | None:
     date, source = usecase.entity.date, usecase.sources[usecase.label.source]
-    if date not in source.columns or source.is_daily or rows.is_sample or not there.any():
+    if date not in source.columns or source.is_daily or rows.is_sample:
         return None
     days = typed(rows.frame[date], source.columns[date])[there].dropna()
     if days.empty:
@@ -65,7 +70,6 @@ def _by_time(usecase: UseCase, rules: TimeSplit, rows: Rows, there: pd.Series) -
     if found > wanted:
         return None
     return (
-        True,
         f"rows with a label are of {found:,} days ({first} to {last}), and split.validation and "
         f"split.holdout take {wanted:,}",
         "Bring in more days before the first training, or make the two parts shorter.",

@@ -222,6 +222,15 @@ def test_a_part_without_labels_is_told_before_a_training(settings: Settings) -> 
     )
 
 
+def test_where_no_row_has_a_label_that_is_what_is_told(settings: Settings) -> None:
+    landed(settings, "loans/date=2020-01-01/loans.csv", lent("2020-01-01"))
+    landed(settings, "shelves/shelves.csv", SHELVES)
+    none = LENDING.replace("days_late > 1", "case when days_late > 99 then true end")
+    (problem,) = found(settings, none + "split: {by: random}\n")
+    assert problem.fails
+    assert "no row of loans has a label" in str(problem)
+
+
 def test_days_of_one_file_that_are_too_few_for_the_parts_are_told(settings: Settings) -> None:
     hours = pd.read_csv(shared_data.shared(shared_data.BIKES)).head(24 * 40)
     hours["dteday"] = pd.to_datetime(hours["dteday"]).dt.strftime("%Y-%m-%d")
