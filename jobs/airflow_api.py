@@ -173,11 +173,12 @@ class AirflowApi:
                 raise Refused(
                     f"{run_id} of {dag} has not begun: {asking} comes first, and waits for a "
                     "person's answer.",
-                    f"Answer on {self._page(dag, asking)}; the other then begins by itself.",
+                    f"Answer on {self.page(dag, asking)}; the other then begins by itself.",
                 )
             time.sleep(POLL_SECONDS)
 
-    def _page(self, dag: str, run_id: str) -> str:
+    def page(self, dag: str, run_id: str) -> str:
+        """The address of a run in Airflow's UI."""
         return f"{str(self.http.base_url).rstrip('/')}/dags/{dag}/runs/{run_id}"
 
     def _asking(self, dag: str) -> str | None:

@@ -286,7 +286,7 @@ def trigger(
         airflow.ready(name)
         airflow.unpause(name)
         run_id = airflow.trigger(name, params, date.date() if date else None)
-        display.say(f"{plan.settings.airflow_url}/dags/{name}/runs/{run_id}")
+        display.say(airflow.page(name, run_id))
         if not wait:
             return
         ended = airflow.wait(name, run_id, display.say)

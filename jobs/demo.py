@@ -68,7 +68,7 @@ def _train(plan: Plan, say: Callable[[str], None]) -> None:
         # Airflow has gone on with what a demo began that was killed.
         run = airflow.unfinished(dag, asked) or airflow.trigger(dag, asked)
         ended = airflow.wait(dag, run, say)
-        page = f"{plan.settings.airflow_url}/dags/{dag}/runs/{run}"
+        page = airflow.page(dag, run)
         if ended.state == "running":
             raise Refused(
                 f"{run} of {dag} asks a person about the challenger.",
@@ -107,7 +107,7 @@ def _nights(plan: Plan, say: Callable[[str], None]) -> None:
                     raise Refused(
                         f"The night of {run.date} failed: "
                         f"{' '.join(airflow.failures(dag, run.run_id))}",
-                        f"See {plan.settings.airflow_url}/dags/{dag}/runs/{run.run_id}.",
+                        f"See {airflow.page(dag, run.run_id)}.",
                     )
 
 
