@@ -99,6 +99,11 @@ class LabelQuality(BaseModel):
     @property
     def sentence(self) -> str:
         """The short of it."""
+        return f"Labels: {self.said}."
+
+    @property
+    def said(self) -> str:
+        """What the sentence says of the labels, without its beginning and its end."""
         missing, all_rows = self.entities - self.labelled, max(1, self.labelled)
         said = [
             f"{missing} of {self.entities} entities ({missing / max(1, self.entities):.1%}) have "
@@ -118,7 +123,7 @@ class LabelQuality(BaseModel):
         for of, agreement in (("the source", self.labellers), ("feedback", self.people)):
             if agreement is not None:
                 said.append(f"in {of} {agreement.sentence}")
-        return f"Labels: {'; '.join(said)}."
+        return "; ".join(said)
 
     @property
     def _can_gather(self) -> bool:
